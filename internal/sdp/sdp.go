@@ -1,0 +1,63 @@
+// Package sdp reads and writes session descriptions (RFC 8866) and answers offers (RFC 3264).
+//
+// An IM session over SIP is offered as one media line, m=message 5060 sip null: neither the protocol nor the format is
+// registered anywhere, and address and port mean nothing, because the messages travel in the dialog itself. The
+// attribute accept-types has MSRP's meaning (RFC 4975 §8.6) and is the only part that matters. The answer names the
+// answerer's address as the format: m=message 5060 sip sip:bob@example.org.
+//
+// An offer may have other lines besides: MSRP as another way for the same messages, or audio. An answer has a line for
+// each line of the offer, in the same order (RFC 3264 §6); what is not wanted gets port 0. One line says "message"; two
+// are alternatives to us, and we accept exactly one.
+//
+// The reader is lenient: lines may end with LF alone, be missing, or stand in another order; protocols and formats that
+// nobody registered are kept. It refuses only what cannot be answered: a media line that is none, or control characters.
+package sdp
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+)
+
+// MaxSize bounds a description that is parsed, in bytes; MaxMedia its media lines.
+const (
+	MaxSize  = 64 << 10
+	MaxMedia = 32
+)
+
+// ErrMalformed is wrapped by what Parse returns.
+var ErrMalformed = errors.New("sdp: malformed")
+
+// Session is a parsed session description.
+type Session struct {
+	Origin     string     // of o=, without the "o="; "" if it is missing
+	Name       string     // of s=
+	Addr       netip.Addr // of c=; not valid if missing or a host name
+	Time       string     // of the first t=
+	Attributes []Attribute
+	Media      []Media
+}
+
+// Media is one media line as received.
+type Media struct {
+	Kind        string // message, audio, video
+	Port        int    // 0: rejected, or in an offer not used
+	Proto       string // sip, TCP/TLS/MSRP, RTP/AVP, …
+	Formats     []string
+	Addr        netip.Addr // of its own c=; not valid if it has none
+	AcceptTypes []string   // of a=accept-types
+	Attributes  []Attribute
+}
+
+// Attribute is an a= line: its name and what follows the colon, if anything.
+type Attribute [2]string
+
+// Attribute returns the value of the first attribute with a name, and whether there is one.
+func (m Media) Attribute(name string) (value string, ok bool) {
+	for _, a := range m.Attributes {
+		if strings.EqualFold(a[0], name) {
+			return a[1], true
+		}
+	}
+	return "", false
+}
