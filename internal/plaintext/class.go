@@ -32,14 +32,18 @@ func classify(r rune) class {
 		return dropped
 	case r == 0x200c, r == 0x200d:
 		return joiner
+	case r == 0x3164, r == 0xffa0: // Hangul fillers: letters that look like nothing
+		return space
+	case r == 0x115f, r == 0x1160: // and those that do not even take room
+		return dropped
+	case unicode.IsLetter(r):
+		return plain
 	case unicode.Is(bidiControls, r):
 		return bidi
 	case unicode.Is(unicode.Variation_Selector, r):
 		return selector
 	case unicode.Is(invisible, r):
 		return dropped
-	case r == 0x3164, r == 0xffa0: // Hangul fillers: letters that look like nothing
-		return space
 	case unicode.Is(unicode.Cf, r) && !unicode.Is(visibleFormat, r):
 		return dropped
 	case unicode.In(r, unicode.Mn, unicode.Me):
@@ -68,7 +72,7 @@ func runes(ranges ...rune) *unicode.RangeTable {
 var (
 	bidiControls = runes(0x061c, 0x061c, 0x200e, 0x200f, 0x202a, 0x202e, 0x2066, 0x2069)
 	// invisible are characters without a glyph that are no format controls by category.
-	invisible = runes(0x034f, 0x034f, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x2065, 0x2065, 0xe0000, 0xe00ff,
+	invisible = runes(0x034f, 0x034f, 0x17b4, 0x17b5, 0x2065, 0x2065, 0xe0000, 0xe00ff,
 		0xe01f0, 0xe0fff)
 	// visibleFormat are format controls that draw something: Arabic and Kaithi number signs and the like.
 	visibleFormat = runes(0x0600, 0x0605, 0x06dd, 0x06dd, 0x070f, 0x070f, 0x0890, 0x0891, 0x08e2, 0x08e2,

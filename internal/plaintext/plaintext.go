@@ -41,14 +41,8 @@ func Line(s string, limit int) string { return clean(s, limit, true) }
 
 // Printable reports whether Text and Line leave r alone when it stands between letters.
 func Printable(r rune) bool {
-	switch classify(r) {
-	case plain, mark, selector, joiner:
-		return true
-	case space:
-		return r == ' '
-	default:
-		return false
-	}
+	c := classify(r)
+	return r == ' ' || c == plain || c == mark || c == selector || c == joiner
 }
 
 func clean(s string, limit int, line bool) string {
