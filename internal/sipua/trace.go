@@ -1,0 +1,57 @@
+package sipua
+
+import (
+	"bytes"
+	"net/netip"
+)
+
+// TraceEvent is one message on the wire.
+type TraceEvent struct {
+	Out           bool
+	Network       string
+	Local, Remote string
+	Raw           []byte // credentials removed
+}
+
+// trace reports one message.
+func (s *Stack) trace(out bool, network string, local, remote netip.AddrPort, data []byte) {
+	if s.cfg.Trace != nil {
+		s.cfg.Trace(TraceEvent{out, network, local.String(), remote.String(), redact(data)})
+	}
+}
+
+// secretFields are the header fields whose value is a credential.
+var secretFields = [][]byte{[]byte("authorization"), []byte("proxy-authorization")}
+
+// redact copies a message without the credentials in it: the scheme stays, everything behind it goes, also where the
+// line is folded. It works on lines, not on parsed messages, because a malformed message may carry a credential too.
+func redact(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	secret := false
+	for line := range bytes.Lines(data) {
+		if folded := line[0] == ' ' || line[0] == '\t'; folded && secret {
+			continue
+		}
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		secret = ok && isSecret(name)
+		if !secret {
+			out = append(out, line...)
+			continue
+		}
+		scheme, _, _ := bytes.Cut(bytes.TrimSpace(value), []byte(" "))
+		if bytes.ContainsAny(scheme, "=\",") {
+			scheme = nil
+		}
+		out = append(append(append(append(out, name...), ": "...), scheme...), " [removed]\r\n"...)
+	}
+	return out
+}
+
+func isSecret(name []byte) bool {
+	for _, f := range secretFields {
+		if bytes.EqualFold(bytes.TrimSpace(name), f) {
+			return true
+		}
+	}
+	return false
+}
