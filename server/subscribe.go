@@ -1,0 +1,136 @@
+package server
+
+import (
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"offhook/internal/body"
+	"offhook/internal/sipua"
+)
+
+// The event packages of this server.
+const (
+	eventPresence = "presence"
+	eventReg      = "reg"
+	allowEvents   = "presence, reg"
+)
+
+// eventTypes is the content type of each package's notifications.
+var eventTypes = map[string]string{eventPresence: body.TypePIDF, eventReg: body.TypeReginfo}
+
+// serveSubscribe is the notifier's side of a SUBSCRIBE (RFC 6665 §4.2.1): a new subscription, a refresh, or its end.
+func (s *Server) serveSubscribe(req *sipua.Request) {
+	if !s.requires(req) {
+		return
+	}
+	watcher, ok := s.identify(req, false)
+	if !ok {
+		return
+	}
+	event, id := eventOf(req.Request)
+	if eventTypes[event] == "" {
+		s.respond(req, 489, "Bad Event", sip.NewHeader("Allow-Events", allowEvents))
+		return
+	}
+	seconds, given := expiresOf(req.Request, nil)
+	lifetime := time.Duration(seconds) * time.Second
+	if !given {
+		lifetime = s.cfg.MaxExpires
+	}
+	if lifetime > 0 && lifetime < s.cfg.MinExpires {
+		s.respond(req, 423, "Interval Too Brief", sip.NewHeader("Min-Expires", wholeSeconds(s.cfg.MinExpires)))
+		return
+	}
+	lifetime = min(lifetime, s.cfg.MaxExpires)
+	contact := req.Contact()
+	switch {
+	case contact == nil || contact.Address.Wildcard:
+		s.respond(req, 400, "Missing Contact")
+	case !accepts(req.Request, eventTypes[event]):
+		s.respond(req, 406, "Not Acceptable", sip.NewHeader("Accept", eventTypes[event]))
+	case req.To().Params.Has("tag"):
+		s.resubscribe(req, watcher, event, lifetime)
+	default:
+		s.subscribe(req, watcher, event, id, lifetime)
+	}
+}
+
+// accepts reports whether the subscriber can read notifications of a type. Without an Accept field it has named the
+// package's own type by naming the package.
+func accepts(req *sip.Request, mime string) bool {
+	any := true
+	for _, h := range req.GetHeaders("Accept") {
+		any = false
+		for v := range strings.SplitSeq(h.Value(), ",") {
+			if t := mediaType(v); t == mime || t == "*/*" || t == "application/*" {
+				return true
+			}
+		}
+	}
+	return any
+}
+
+// subscribe begins a subscription.
+func (s *Server) subscribe(req *sipua.Request, watcher, event, id string, lifetime time.Duration) {
+	user := userOf(&req.Recipient)
+	switch {
+	case user == "" || s.users != nil && !s.isKnown(user): // on an open server everybody may come yet
+		s.respond(req, 404, "No Such User")
+		return
+	case event == eventReg && watcher != user:
+		s.respond(req, 403, "Only The User Watches Its Registrations")
+		return
+	}
+	to, reachable := s.reach(&req.Contact().Address, req.Source())
+	if !reachable {
+		s.respond(req, 400, "Contact Cannot Be Reached")
+		return
+	}
+	fromTag, _ := req.From().Params.Get("tag")
+	sub := &subscription{
+		n: s.notifier, user: user, watcher: watcher, event: event, eventID: id,
+		callID: string(*req.CallID()), localTag: req.Tag(), remoteTag: fromTag,
+		local: *req.To(), remote: *req.From(), cseq: req.CSeq().SeqNo, contact: *req.Contact().Address.Clone(), to: to,
+		expires: time.Now().Add(lifetime), change: make(chan struct{}, 1), poke: make(chan struct{}, 1),
+	}
+	for _, h := range req.GetHeaders("Record-Route") {
+		sub.routes = append(sub.routes, h.(*sip.RecordRouteHeader).Address)
+	}
+	if !s.notifier.add(sub) {
+		s.respond(req, 503, "Too Many Subscriptions", sip.NewHeader("Retry-After", "60"))
+		return
+	}
+	s.subscribed(req, to, lifetime)
+	s.work.Go(func() { sub.run(s.ctx) })
+}
+
+// resubscribe refreshes or ends a subscription. Either way its state is told once more (RFC 6665 §4.2.1.2).
+func (s *Server) resubscribe(req *sipua.Request, watcher, event string, lifetime time.Duration) {
+	localTag, _ := req.To().Params.Get("tag")
+	remoteTag, _ := req.From().Params.Get("tag")
+	key := subscriptionKey{string(*req.CallID()), localTag, remoteTag}
+	to, reachable := s.reach(&req.Contact().Address, req.Source())
+	bad := &refusal{400, "Contact Cannot Be Reached"}
+	if reachable {
+		bad = s.notifier.refresh(key, watcher, event, refreshed{
+			cseq: req.CSeq().SeqNo, contact: *req.Contact().Address.Clone(), to: to, expires: time.Now().Add(lifetime),
+		})
+	}
+	if bad != nil {
+		s.respond(req, bad.code, bad.reason)
+		return
+	}
+	s.subscribed(req, to, lifetime)
+	s.notifier.poke(key)
+}
+
+// subscribed answers a SUBSCRIBE.
+func (s *Server) subscribed(req *sipua.Request, to sipua.Target, lifetime time.Duration) {
+	hs := []sip.Header{sip.NewHeader("Expires", wholeSeconds(lifetime))}
+	if here, ok := s.local(to.Network, to.Addr.Addr()); ok {
+		hs = append(hs, &sip.ContactHeader{Address: here})
+	}
+	s.respond(req, 200, "OK", hs...)
+}
