@@ -1,0 +1,41 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"offhook/internal/sipua"
+)
+
+// Config of an Endpoint. Only AOR is required.
+type Config struct {
+	AOR         string // sip:alice@example.org
+	DisplayName string
+	Instance    string // urn:uuid:…; default: a new one, so that every start is another device
+	DeviceName  string // what the user's other devices call this one
+	Server      string // sip:host:port;transport=udp; "" locates the AOR's domain
+	Listen      []sipua.Listener
+	Credentials func(ctx context.Context) (user string, password sipua.Secret, err error)
+	NoRegister  bool // place and accept calls without a registrar
+	NoPublish   bool // do not publish or use device state
+	HideIdle    bool // publish no time of last input (RFC 4480 §3.14 lets the user choose)
+	// ToastTimeout is the accept window of a forked IM; 0 means 10 s.
+	ToastTimeout time.Duration
+	// RegisterExpires is asked for; 0 means 10 minutes.
+	RegisterExpires time.Duration
+	Journal         Journal // nil: in memory only
+	Logger          *slog.Logger
+	Trace           func(sipua.TraceEvent)
+	ListenPacket    func(ctx context.Context, network, address string) (net.PacketConn, error)
+	UserAgent       string
+	RootCAs         []string // PEM files trusted besides the system's
+}
+
+// Journal remembers messages across restarts. It is implemented by history.Store. Calls may write to disk.
+type Journal interface {
+	// Journal stores an inbound message before it is acknowledged to the network. known is true when a message with
+	// this peer and id is there already: it is then not shown again.
+	Journal(ctx context.Context, m Message) (known bool, err error)
+}

@@ -1,0 +1,20 @@
+// Package session is what the program can do: sign in, talk, tell and be told.
+//
+// An Endpoint is one signed-in user agent instance. It has Conversations, each everything with one peer, and those have
+// calls; an InstantMessagingCall is an SIP session whose media are MESSAGE requests in the dialog of an INVITE. The names
+// of the types and states are those of UCMA and Lync.
+//
+// Sending looks like one thing and is a ladder. Send puts the text into the session; without a session the text goes with
+// an INVITE that makes one, as its toast; if nobody takes it, it goes as a pager MESSAGE, which the server stores for
+// later. The Message-ID is the same on every rung, and receivers show a Message-ID once.
+//
+// Receiving looks like one thing and is a race. A user may be signed in on several endpoints, and the proxy forks the INVITE
+// to all. Each of them rings, records the text, and shows a toast; a click accepts. If nobody clicks within ten
+// seconds the endpoint accepts that was used last, which all of them compute for themselves from the device state that all
+// publish (autoaccept.go). The caller keeps the first answer. An endpoint that is certainly the only one accepts at once.
+//
+// One lock, Endpoint.mu, guards all state. Methods that end in Locked want it held; they change fields, consult the tables
+// of states.go and publish events, and never wait. Everything that waits is a straight function on a goroutine of its own:
+// serveInvite is an inbound call from the INVITE to the BYE, establish and run are an outbound one. What happened
+// leaves as Events through a hub that never waits for its readers.
+package session

@@ -1,0 +1,124 @@
+package session
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// ToastMessage is the content an IM INVITE carries, shown before accepting.
+type ToastMessage struct {
+	ContentType string
+	Text        string
+}
+
+// Why a toast closes.
+const (
+	toastAccepted     = "accepted"
+	toastAutoAccepted = "auto_accepted"
+	toastDeclined     = "declined"
+	toastDismissed    = "dismissed"
+	toastElsewhere    = "answered_elsewhere"
+	toastMissed       = "missed"
+	toastCanceled     = "canceled"
+)
+
+// offer is a toast on the screen.
+type offer struct {
+	shown ToastShown
+	call  *InstantMessagingCall
+	since time.Time
+}
+
+// offerLocked shows the toast of an Incoming call. deadline is zero if nobody will accept by election.
+func (c *InstantMessagingCall) offerLocked(since, deadline time.Time) {
+	e := c.e
+	e.mu.Held()
+	order := ranked(e.candidatesLocked(), c.callID)
+	t := ToastShown{
+		Toast: e.nextIDLocked("toast"), Kind: "im", Conversation: c.conv.id, Call: c.id, From: c.conv.peer,
+		Deadline: deadline,
+	}
+	if c.toast != nil {
+		t.Text = c.toast.Text
+	}
+	for _, d := range order {
+		t.Devices = append(t.Devices, e.deviceNameLocked(d.instance))
+	}
+	if e.devicesUsableLocked() && len(order) > 0 {
+		t.MostActive, t.ThisDevice = t.Devices[0], order[0].instance == e.cfg.Instance
+	}
+	t.Devices = slices.DeleteFunc(t.Devices, func(name string) bool { return name == "" })
+	c.offer = &offer{shown: t, call: c, since: since}
+	e.toasts[t.Toast] = c.offer
+	e.publishLocked(t)
+}
+
+// closeToastLocked takes the toast away, if one is shown.
+func (c *InstantMessagingCall) closeToastLocked(reason, by string) {
+	c.e.mu.Held()
+	if c.offer == nil {
+		return
+	}
+	delete(c.e.toasts, c.offer.shown.Toast)
+	c.e.publishLocked(ToastClosed{Toast: c.offer.shown.Toast, Reason: reason, By: by})
+	c.offer = nil
+}
+
+// FindToast returns the call a toast offers.
+func (e *Endpoint) FindToast(id string) (*InstantMessagingCall, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o, ok := e.toasts[id]
+	if !ok {
+		return nil, false
+	}
+	return o.call, true
+}
+
+// openedLocked says that the user has seen to the call here.
+func (c *InstantMessagingCall) openedLocked() {
+	if c.text != nil {
+		c.conv.seenLocked(c.text.ID)
+	}
+}
+
+// autoAcceptedLocked marks the text as missed until the user comes and looks.
+func (c *InstantMessagingCall) autoAcceptedLocked() {
+	if c.text != nil && c.elected {
+		c.text.Missed = true
+		c.conv.missLocked(*c.text)
+	}
+}
+
+// elsewhereLocked says that another of the user's devices has the conversation now: the text is there, and not missed.
+func (c *InstantMessagingCall) elsewhereLocked(by, notice string) {
+	e := c.e
+	e.mu.Held()
+	c.closeToastLocked(toastElsewhere, by)
+	if c.text != nil {
+		c.conv.seenLocked(c.text.ID)
+		c.text.Missed, c.text.Elsewhere = false, true
+		e.publishLocked(MessageChanged{*c.text})
+	}
+	if by != "" {
+		notice += " (" + by + ")"
+	}
+	e.publishLocked(Notice{Conversation: c.conv.id, Time: time.Now(), Text: notice})
+}
+
+// missedLocked says that nobody answered: the caller gave up.
+func (c *InstantMessagingCall) missedLocked(toast, notice string) {
+	c.closeToastLocked(toast, "")
+	if c.text != nil && !c.text.Missed {
+		c.text.Missed = true
+		c.conv.missLocked(*c.text)
+	}
+	if notice != "" {
+		c.e.publishLocked(Notice{Conversation: c.conv.id, Time: time.Now(), Text: notice})
+	}
+}
+
+func splitTokens(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+}
