@@ -1,0 +1,283 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const full = `
+[account]
+aor = "sip:alice@example.org"
+display_name = "Alice"
+user = "alice.auth"
+password_command = "echo secret"
+server = "sip:127.0.0.1:5060;transport=tcp"
+listen = "127.0.0.1:0"
+register = false
+instance = "urn:uuid:00000000-0000-4000-8000-00000000c0de"
+device_name = "DESK"
+[im]
+toast_timeout = "12s"
+[presence]
+publish = false
+hide_idle = true
+[ui]
+mouse = false
+notifications = "bell"
+[log]
+file = "~/x.log"
+level = "debug"
+`
+
+func TestParse(t *testing.T) {
+	t.Setenv("HOME", "/home/alice")
+	got, err := Parse("/etc/offhook.toml", []byte(full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Account: Account{
+			AOR: "sip:alice@example.org", DisplayName: "Alice", User: "alice.auth", PasswordCommand: "echo secret",
+			Server: "sip:127.0.0.1:5060;transport=tcp", Listen: "127.0.0.1:0", DeviceName: "DESK",
+			Instance: "urn:uuid:00000000-0000-4000-8000-00000000c0de",
+		},
+		IM:       IM{Duration{Duration: 12 * time.Second}},
+		Presence: Presence{HideIdle: true},
+		UI:       UI{Notifications: "bell"},
+		Log:      Log{"/home/alice/x.log", "debug"},
+		Path:     "/etc/offhook.toml",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if got, err := Parse("x", nil); err != nil || !reflect.DeepEqual(got, func() Config { c := Default(); c.Path = "x"; return c }()) {
+		t.Errorf("an empty file is %+v, %v", got, err)
+	}
+}
+
+// Each problem is one line: file, line, key, what is wrong and what is accepted.
+func TestProblems(t *testing.T) {
+	dir := t.TempDir()
+	open := filepath.Join(dir, "open")
+	if err := os.WriteFile(open, []byte("secret\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ text, want string }{
+		{"[account]\naor = \"alice\"", "f:2: account.aor: \"alice\" is not an address of record; expected sip:user@domain"},
+		{"[account]\n\n  aor = 5", "f:3: account.aor must be text in quotes, e.g. \"sip:alice@example.org\""},
+		{"[account]\nregister = \"yes\"", "f:2: account.register must be true or false"},
+		{"[account]\nservr = \"x\"", "f:2: unknown key account.servr; accepted in [account] are aor, display_name,"},
+		{"[acount]\naor = \"x\"", "f:1: unknown key acount; accepted are the tables account, tls, im, presence, ui, log"},
+		{"top = 1", "f:1: unknown key top; accepted are the tables account"},
+		{"[account]\nserver = \"example.org\"", "f:2: account.server: \"example.org\" is not a server; expected sip:host:port;transport=udp, tcp or tls"},
+		{"[account]\nserver = \"sip:x;transport=ws\"", "transport \"ws\" is not supported; accepted are udp, tcp, tls"},
+		{"[account]\nserver = \"sip:x:99999\"", "has no valid port"},
+		{"[account]\nlisten = \"5060\"", "f:2: account.listen: \"5060\" is not a local address; expected host:port"},
+		{"[account]\nlisten = \"localhost:0\"", "f:2: account.listen: \"localhost\" is not an IP address"},
+		{"[account]\ninstance = \"me\"", "expected urn:uuid:"},
+		{"[account]\nkeyring = true\npassword_command = \"x\"", "f:2: account.keyring: give one of password_command, keyring"},
+		{"[account]\npassword_file = \"" + open + "\"", "can be read by others (mode 0644); run: chmod 600"},
+		{"[account]\npassword_file = \"nowhere\"", "f:2: account.password_file: stat nowhere: no such file"},
+		{"[account]\ndisplay_name = \"a\\nb\"", "f:2: account.display_name: must be one line"},
+		{"[tls]\nca_files = \"x\"", "f:2: tls.ca_files must be a list of texts"},
+		{"[tls]\nca_files = [\"nowhere.pem\"]", "f:2: tls.ca_files: stat nowhere.pem"},
+		{"[im]\ntoast_timeout = \"soon\"", "f:2: im.toast_timeout: \"soon\" is not a duration; expected a number with a unit"},
+		{"[im]\ntoast_timeout = 10", "f:2: im.toast_timeout: \"10\" is not a duration"},
+		{"[im]\ntoast_timeout = \"1h\"", "f:2: im.toast_timeout: 1h0m0s is out of range; accepted are 1s to 2m"},
+		{"[ui]\nnotifications = \"loud\"", "f:2: ui.notifications: \"loud\" is not accepted; accepted are auto, none, bell, osc9, osc777, osc99"},
+		{"[log]\nlevel = \"\"", "accepted are debug, info, warn, error"},
+		{"[account]\naor = \"sip:a@b\"\naor = \"sip:c@d\"", "f:3: "},
+		{"[account", "f:1: "},
+	} {
+		_, err := Parse("f", []byte(tt.text))
+		var problems Problems
+		if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q:\n got  %v\n want %s", tt.text, err, tt.want)
+		}
+	}
+	_, err := Parse("f", []byte("[account]\naor = \"x\"\n[log]\nlevel = \"x\"\n[im]\ntoast_timeout=\"1ms\""))
+	if got := strings.Count(err.Error(), "\nf:"); got != 2 {
+		t.Errorf("not all problems are told: %v", err)
+	}
+}
+
+func TestExampleIsWhatItSays(t *testing.T) {
+	got, err := Parse("", Example())
+	if err != nil || !reflect.DeepEqual(got, Default()) {
+		t.Errorf("as it is: %+v, %v", got, err)
+	}
+	// Every setting is there and is accepted when the # is taken away.
+	text := string(Example())
+	for _, s := range specs() {
+		if s.doc == "" || s.shown() == "" {
+			t.Errorf("%s.%s: no description or no example", s.table, s.name)
+		}
+		line := "[" + s.table + "]\n" + s.name + " = " + s.shown()
+		if !strings.Contains(text, "\n#"+s.name+" = "+s.shown()+"\n") {
+			t.Errorf("%s is not in the example", s.name)
+		}
+		if _, err := Parse("", []byte(line)); err != nil && !strings.Contains(err.Error(), "no such file") {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	for _, line := range strings.Split(text, "\n") {
+		if len(line) > 120 {
+			t.Errorf("too wide: %s", line)
+		}
+	}
+}
+
+// The defaults in the tags, which the documentation shows, are those of Default.
+func TestDefaultsAgree(t *testing.T) {
+	var text strings.Builder
+	table := ""
+	for _, s := range specs() {
+		if s.fallback == "" {
+			continue
+		}
+		if s.table != table {
+			table = s.table
+			text.WriteString("[" + table + "]\n")
+		}
+		text.WriteString(s.name + " = " + s.fallback + "\n")
+	}
+	got, err := Parse("", []byte(text.String()))
+	if err != nil || !reflect.DeepEqual(got, Default()) {
+		t.Errorf("tags say %+v (%v), Default says %+v", got, err, Default())
+	}
+}
+
+func TestLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a", "config.toml")
+	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if err := Init(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err != nil {
+		t.Errorf("what init writes: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("# mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Init(path); err == nil || !strings.Contains(err.Error(), "left as it is") {
+		t.Errorf("init over a file: %v", err)
+	}
+	if data, err := os.ReadFile(path); err != nil || string(data) != "# mine\n" {
+		t.Error("init has changed it")
+	}
+}
+
+func TestPassword(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "password")
+	if err := os.WriteFile(file, []byte("from file\r\nsecond line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		a         Account
+		want, err string
+	}{
+		{Account{PasswordCommand: "printf 'pass word\\nmore'"}, "pass word", ""},
+		{Account{PasswordFile: file}, "from file", ""},
+		{Account{PasswordCommand: "true"}, "", "printed nothing"},
+		{Account{PasswordCommand: "echo hunter2; echo hunter2 >&2; exit 3"}, "", "password command failed: exit status 3"},
+		{Account{}, "", "set account.password_command"},
+	} {
+		got, err := tt.a.Password(t.Context())
+		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%+v: %q, %v", tt.a, got, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the error tells the password: %v", err)
+		}
+	}
+	if err := os.Chmod(file, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Account{PasswordFile: file}).Password(t.Context()); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a file others can read: %v", err)
+	}
+}
+
+func TestInstanceIDIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "instance")
+	first, err := InstanceID(path)
+	if err != nil || !isUUID(first) {
+		t.Fatal(first, err)
+	}
+	if again, err := InstanceID(path); err != nil || again != first {
+		t.Errorf("%s, then %s (%v)", first, again, err)
+	}
+	if err := os.WriteFile(path, []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	third, err := InstanceID(path)
+	if err != nil || !isUUID(third) || third == first {
+		t.Errorf("in place of garbage: %s, %v", third, err)
+	}
+	if again, err := InstanceID(path); err != nil || again != third {
+		t.Errorf("%s, then %s (%v)", third, again, err)
+	}
+}
+
+func TestPaths(t *testing.T) {
+	for _, bad := range []string{"../x", "a/b", ".hidden", "a\x00b", strings.Repeat("x", 65)} {
+		if _, err := ProfilePaths(bad, ""); err == nil {
+			t.Errorf("profile %q is accepted", bad)
+		}
+	}
+	standard, err := ProfilePaths("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	work, err := ProfilePaths("work", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := reflect.ValueOf(standard), reflect.ValueOf(work)
+	for i := range a.NumField() {
+		if a.Field(i).String() == b.Field(i).String() {
+			t.Errorf("%s is the same in two profiles: %s", a.Type().Field(i).Name, a.Field(i))
+		}
+	}
+	dir := t.TempDir()
+	own, err := ProfilePaths("", dir)
+	if err != nil || own.History != filepath.Join(dir, "history.db") || own.Contacts != filepath.Join(dir, "contacts.toml") {
+		t.Errorf("%+v, %v", own, err)
+	}
+	long, err := ProfilePaths("", filepath.Join(dir, strings.Repeat("long", 40)))
+	if err != nil || len(long.Socket) > maxSocketPath {
+		t.Errorf("socket %s, %v", long.Socket, err)
+	}
+	if second := own.Another(2); second.History == own.History || second.Socket == own.Socket || second.Contacts != own.Contacts {
+		t.Errorf("%+v", second)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(full))
+	f.Add(Example())
+	f.Add([]byte("[account]\naor.x = 1"))
+	f.Add([]byte("[[account]]\n[account.aor]"))
+	f.Add([]byte("account = 5\n[im]\ntoast_timeout = 1979-05-27"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("f", data)
+		var problems Problems
+		switch {
+		case err == nil && c.Check() != nil:
+			t.Errorf("accepted, then refused: %v", c.Check())
+		case err != nil && !errors.As(err, &problems):
+			t.Errorf("not a list of problems: %v", err)
+		case err != nil && strings.ContainsAny(strings.ReplaceAll(err.Error(), "\n", ""), "\x00\x1b\r"):
+			t.Errorf("the message is not printable: %q", err)
+		}
+	})
+}
