@@ -1,0 +1,273 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"offhook/internal/contacts"
+	"offhook/session"
+)
+
+// newEnv is an endpoint that is not started, with two contacts.
+func newEnv(t testing.TB) *Env {
+	t.Helper()
+	endpoint, err := session.New(session.Config{AOR: "sip:alice@example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := contacts.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, uri := range map[string]string{"Bob Martin": "sip:bob@example.org", "Carol": "sip:carol@home.example"} {
+		if _, err := book.Add(contacts.Contact{Name: name, URI: uri}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &Env{Endpoint: endpoint, Contacts: book, Version: "test"}
+}
+
+func TestTable(t *testing.T) {
+	methods, forms := map[string]bool{}, map[string]bool{}
+	for _, c := range Table() {
+		if c.Method == "" && len(c.Forms) == 0 || (c.Method == "") != (c.run == nil) {
+			t.Errorf("%+v: a row needs a method that runs, or a form", c)
+		}
+		if c.Method != "" && methods[c.Method] {
+			t.Errorf("%s is there twice", c.Method)
+		}
+		methods[c.Method] = true
+		if c.Summary == "" || strings.HasSuffix(c.Summary, ".") {
+			t.Errorf("%s: summary %q", c.Method, c.Summary)
+		}
+		for _, f := range c.Forms {
+			for _, name := range append(f.Aliases, f.Name) {
+				if forms[name] {
+					t.Errorf("/%s is there twice", name)
+				}
+				forms[name] = true
+			}
+			for _, a := range f.Args {
+				known := slices.ContainsFunc(c.Params, func(p Param) bool { return p.Name == a.Param })
+				if c.Method != "" && !known {
+					t.Errorf("/%s: %s has no parameter %s", f.Name, c.Method, a.Param)
+				}
+			}
+		}
+	}
+	for _, method := range strings.Fields(`status im.send im.compose conversation.list conversation.end conversation.can call.answer
+		call.decline call.forward call.hangup call.transfer toast.list toast.accept toast.decline toast.dismiss presence.set
+		presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import
+		history.search history.list quit`) {
+		if _, ok := Find(method); !ok {
+			t.Errorf("%s is missing", method)
+		}
+	}
+}
+
+func TestParseLine(t *testing.T) {
+	at := Place{Conversation: "k1", Call: "c1", Toast: "t1"}
+	for _, tt := range []struct {
+		line   string
+		method string
+		params map[string]any
+	}{
+		{"/msg bob hello  there ", "im.send", map[string]any{"to": "bob", "text": "hello  there "}},
+		{`/msg "Bob Martin" hi "you"`, "im.send", map[string]any{"to": "Bob Martin", "text": `hi "you"`}},
+		{"/MSG  bob   x", "im.send", map[string]any{"to": "bob", "text": "x"}},
+		{"/close", "conversation.end", map[string]any{"conversation": "k1"}},
+		{"/decline", "call.decline", map[string]any{"call": "c1"}},
+		{"/decline ALL", "call.decline", map[string]any{"call": "c1", "everywhere": true}},
+		{"/forward bob", "call.forward", map[string]any{"call": "c1", "to": "bob"}},
+		{"/dismiss", "toast.dismiss", map[string]any{"toast": "t1"}},
+		{"/away back at two", "presence.set", map[string]any{"availability": "away", "note": "back at two"}},
+		{"/presence busy", "presence.set", map[string]any{"availability": "busy"}},
+		{"/add 4711", "contacts.add", map[string]any{"uri": "4711"}},
+		{`/add bob@example.org "Bob M" Team "Best friends"`, "contacts.add", map[string]any{
+			"uri": "bob@example.org", "name": "Bob M", "groups": []string{"Team", "Best friends"},
+		}},
+		{"/search zürich train", "history.search", map[string]any{"query": "zürich train", "conversation": "k1"}},
+		{"/query bob", "", map[string]any{"to": "bob"}},
+		{"/q", "quit", map[string]any{}},
+	} {
+		inv, err := ParseLine(tt.line, at)
+		if err != nil || inv.Command.Method != tt.method || !reflect.DeepEqual(inv.Params, tt.params) {
+			t.Errorf("%s: %s %v, %v", tt.line, inv.Command.Method, inv.Params, err)
+		}
+	}
+	for line, want := range map[string]string{
+		"/msg":             "WHO is missing: /msg WHO TEXT",
+		"/msg bob":         "TEXT is missing: /msg WHO TEXT",
+		"/msg bob   ":      "TEXT is missing",
+		"/presence asleep": "\"asleep\" is not available, busy, dnd, away, offline: /presence AVAILABILITY [NOTE]",
+		"/close now":       "\"now\" is too much: /close",
+		"/mesg bob":        "no command /mesg; perhaps /msg; // sends text that begins with a slash",
+		"/":                "/help lists them",
+		"/zzz":             "/help lists them",
+	} {
+		if _, err := ParseLine(line, at); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %s", line, err, want)
+		}
+	}
+	for _, line := range []string{"/close", "/answer", "/dismiss"} {
+		if _, err := ParseLine(line, Place{}); err == nil || !strings.HasPrefix(err.Error(), line+": ") {
+			t.Errorf("%s in an empty window: %v", line, err)
+		}
+	}
+	for _, line := range []string{"hello", "//usr/bin", ""} {
+		if _, err := ParseLine(line, at); !errors.Is(err, ErrNotCommand) {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}
+
+func TestComplete(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"people.vcf", "pictures dir/x", ".hidden"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := newEnv(t)
+	for _, tt := range []struct{ line, want string }{
+		{"/ms", "/|msg "},
+		{"/de", "/|decline "},
+		{"/msg b", `/msg |"Bob Martin" |bob@example.org `},
+		{"/msg ", `/msg |"Bob Martin" |Carol |bob@example.org |carol@home.example `},
+		{`/msg "Bob M`, `/msg |"Bob Martin" `},
+		{"/msg bob hel", "/msg bob |"},
+		{"/presence b", "/presence |busy "},
+		{"/help pre", "/help |presence "},
+		{"/import " + dir + "/p", "/import |" + dir + "/people.vcf |" + dir + "/pictures dir/"},
+		{"hello", "hello|"},
+		{"/nonsense x", "/nonsense x|"},
+	} {
+		c := e.Complete(tt.line)
+		got := tt.line[:c.From] + "|" + strings.Join(c.Candidates, "|")
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.line, got, tt.want)
+		}
+	}
+}
+
+func TestParamsAreChecked(t *testing.T) {
+	e := newEnv(t)
+	for _, tt := range []struct{ method, params, want string }{
+		{"im.send", `{"to":"bob","tex":"x"}`, `im.send: unknown parameter "tex"; accepted: [to], [conversation], text, [wait]`},
+		{"im.send", `{"to":"bob"}`, "im.send: text is missing; accepted: "},
+		{"im.send", `{"to":"bob","text":null}`, "text is missing"},
+		{"im.send", `{"to":"bob","text":["x"]}`, "text must be a string"},
+		{"im.send", `{"to":"bob","text":"x","wait":"no"}`, "wait must be a boolean"},
+		{"im.send", `{"text":"x"}`, "to or conversation is missing"},
+		{"im.send", `{"to":"bob","conversation":"k","text":"x"}`, "not both"},
+		{"im.send", `{"to":"bob","text":""}`, "text is empty"},
+		{"im.send", `["bob","x"]`, "params must be an object"},
+		{"im.send", `{`, "not valid JSON"},
+		{"status", `{"x":1}`, "accepted: no parameters"},
+		{"contacts.add", `{"uri":"bob","groups":"Team"}`, "groups must be an array of strings"},
+		{"history.list", `{"limit":"many"}`, "limit must be an integer (1 to 1000, 50 by default)"},
+		{"presence.set", `{}`, "availability or note is missing"},
+		{"presence.set", `{"availability":"asleep"}`, "accepted: available, busy, dnd, away, offline"},
+		{"presence.input", `{"at":"yesterday"}`, "RFC 3339"},
+		{"presence.input", `{"at":"2999-01-01T00:00:00Z"}`, "in the future"},
+	} {
+		_, err := e.Call(t.Context(), tt.method, json.RawMessage(tt.params))
+		var param *ParamError
+		if !errors.As(err, &param) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s %s: %v; want %s", tt.method, tt.params, err, tt.want)
+		}
+	}
+	var missing *MethodError
+	if _, err := e.Call(t.Context(), "call.dial", nil); !errors.As(err, &missing) {
+		t.Errorf("a method that does not exist: %v", err)
+	}
+	if _, err := e.Call(t.Context(), "", nil); !errors.As(err, &missing) {
+		t.Errorf("a row of the UI: %v", err)
+	}
+}
+
+func TestUnknownSubjects(t *testing.T) {
+	e := newEnv(t)
+	for method, params := range map[string]string{
+		"im.send": `{"conversation":"x","text":"hi"}`, "conversation.end": `{"conversation":"x"}`, "call.answer": `{"call":"x"}`,
+		"call.decline": `{"call":"x"}`, "toast.accept": `{"toast":"x"}`, "toast.dismiss": `{"toast":"x"}`,
+		"conversation.can": `{"conversation":"x","action":"send"}`, "contacts.remove": `{"uri":"nobody"}`,
+		"call.transfer": `{"call":"x","to":"bob"}`,
+	} {
+		_, err := e.Call(t.Context(), method, json.RawMessage(params))
+		var known *session.Error
+		if !errors.As(err, &known) || known.Kind != session.KindNotFound {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+}
+
+// What was typed as KEY=VALUE has no types: a number is as good as a string.
+func TestNumbersAreAddresses(t *testing.T) {
+	e := newEnv(t)
+	added, err := e.Call(t.Context(), "contacts.add", json.RawMessage(`{"uri":4711,"name":true}`))
+	c, ok := added.(contacts.Contact)
+	if err != nil || !ok || c.URI != "sip:4711@example.org" || c.Name != "true" {
+		t.Errorf("%+v, %v", added, err)
+	}
+}
+
+func TestContactsByName(t *testing.T) {
+	e := newEnv(t)
+	for who, want := range map[string]string{
+		"bob martin": "sip:bob@example.org", "Carol": "sip:carol@home.example", "dave": "sip:dave@example.org", "4711": "sip:4711@example.org",
+		"sip:erin@other.example": "sip:erin@other.example",
+	} {
+		if got, err := e.resolve(who); err != nil || got != want {
+			t.Errorf("%s: %s, %v", who, got, err)
+		}
+	}
+	list, err := e.Call(t.Context(), "contacts.list", nil)
+	if data, bad := json.Marshal(list); err != nil || bad != nil || !strings.Contains(string(data),
+		`{"name":"Carol","uri":"sip:carol@home.example","availability":"unknown"}`) {
+		t.Errorf("%s, %v", data, err)
+	}
+}
+
+func TestEmptyListsAreArrays(t *testing.T) {
+	e := newEnv(t)
+	for _, method := range []string{"conversation.list", "toast.list"} {
+		result, err := e.Call(t.Context(), method, nil)
+		if data, bad := json.Marshal(result); err != nil || bad != nil || string(data) != "[]" {
+			t.Errorf("%s: %s, %v", method, data, err)
+		}
+	}
+}
+
+func FuzzLine(f *testing.F) {
+	for _, line := range []string{"/msg bob hi", `/msg "a b" c`, `/add "`, "/ ", "/presence busy note", "/decline all", "/é"} {
+		f.Add(line)
+	}
+	e := newEnv(f)
+	f.Fuzz(func(t *testing.T, line string) {
+		inv, err := ParseLine(line, Place{"k", "c", "t"})
+		if err == nil && inv.Command.Method != "" {
+			raw, err := json.Marshal(inv.Params)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := parseParams(inv.Command, raw); err != nil {
+				t.Errorf("%q makes parameters that are refused: %v", line, err)
+			}
+		}
+		if c := e.Complete(line); c.From < 0 || c.From > len(line) {
+			t.Errorf("%q: %s", line, fmt.Sprint(c))
+		}
+	})
+}

@@ -1,0 +1,165 @@
+package command
+
+import (
+	"context"
+
+	"offhook/session"
+)
+
+func messageCommands() []Command {
+	return []Command{
+		{
+			Method:  "im.send",
+			Summary: "send a message",
+			Params: waitable(
+				Param{Name: "to", Type: String, Help: "who: address, contact or number"},
+				Param{Name: "conversation", Type: String, Help: "instead of to"},
+				Param{Name: "text", Type: String, Required: true}),
+			Forms: []Form{{
+				Name: "msg", Aliases: []string{"m"},
+				Args: []Arg{{Param: "to", Show: "WHO", Kind: Who}, {Param: "text", Show: "TEXT", Rest: true}},
+			}},
+			run: waiting(sendMessage),
+		}, {
+			Method:  "im.compose",
+			Summary: "tell the peer that you type, or stopped",
+			Params: []Param{
+				{Name: "conversation", Type: String, Required: true},
+				{Name: "active", Type: Boolean, Required: true},
+			},
+			run: immediate(compose),
+		}, {
+			Method:  "conversation.list",
+			Summary: "the conversations and their state",
+			run: immediate(func(_ context.Context, e *Env, _ none) (any, error) {
+				return list(e.Endpoint.Snapshot().Conversations), nil
+			}),
+		}, {
+			Method:  "conversation.end",
+			Summary: "end a conversation and its calls",
+			Params:  waitable(Param{Name: "conversation", Type: String, Required: true}),
+			Forms:   []Form{{Name: "close", Focus: OnConversation, Summary: "end the conversation and close its window"}},
+			run:     waiting(endConversation),
+		}, {
+			Method:  "conversation.can",
+			Summary: "whether an action is possible now, and if not why",
+			Params: []Param{
+				{Name: "conversation", Type: String, Required: true},
+				{Name: "action", Type: String, Required: true, Help: "send, call, park, transfer or end"},
+			},
+			run: immediate(canAct),
+		},
+	}
+}
+
+type sendParams struct {
+	To           string `json:"to"`
+	Conversation string `json:"conversation"`
+	Text         string `json:"text"`
+}
+
+// sent is the result of im.send.
+type sent struct {
+	Conversation string         `json:"conversation"`
+	Call         string         `json:"call,omitempty"`
+	Message      string         `json:"message,omitempty"`
+	Status       session.Status `json:"status"`
+}
+
+func sendMessage(e *Env, p sendParams) (any, Operation, error) {
+	if p.Text == "" {
+		return nil, nil, &ParamError{Method: "im.send", Problem: "text is empty"}
+	}
+	conversation, err := e.conversation(p.To, p.Conversation)
+	if err != nil {
+		return nil, nil, err
+	}
+	early := sent{Conversation: conversation.ID(), Status: session.Sending}
+	return early, func(ctx context.Context) (any, error) {
+		m, err := conversation.Send(ctx, p.Text)
+		result := sent{Conversation: conversation.ID(), Call: m.Call, Message: m.ID, Status: m.Status}
+		if err != nil {
+			result.Status = session.Failed
+			return nil, &Reply{err, result}
+		}
+		return result, nil
+	}, nil
+}
+
+// conversation finds the conversation that exactly one of to and id names.
+func (e *Env) conversation(to, id string) (*session.Conversation, error) {
+	switch {
+	case to != "" && id != "":
+		return nil, &ParamError{Method: "im.send", Problem: "give to or conversation, not both"}
+	case id != "":
+		return e.find(id)
+	case to != "":
+		address, err := e.Address(to)
+		if err != nil {
+			return nil, err
+		}
+		return e.Endpoint.Conversation(address)
+	default:
+		return nil, &ParamError{Method: "im.send", Problem: "to or conversation is missing"}
+	}
+}
+
+func (e *Env) find(id string) (*session.Conversation, error) {
+	c, ok := e.Endpoint.FindConversation(id)
+	if !ok {
+		return nil, unknown("conversation", id)
+	}
+	return c, nil
+}
+
+func compose(_ context.Context, e *Env, p struct {
+	Conversation string `json:"conversation"`
+	Active       bool   `json:"active"`
+},
+) (any, error) {
+	c, err := e.find(p.Conversation)
+	if err != nil {
+		return nil, err
+	}
+	c.Compose(p.Active)
+	return none{}, nil
+}
+
+type conversationParam struct {
+	Conversation string `json:"conversation"`
+}
+
+func endConversation(e *Env, p conversationParam) (any, Operation, error) {
+	c, err := e.find(p.Conversation)
+	if err != nil {
+		return nil, nil, err
+	}
+	return none{}, func(ctx context.Context) (any, error) { return none{}, c.End(ctx) }, nil
+}
+
+// can is the result of conversation.can.
+type can struct {
+	Available bool   `json:"available"`
+	Why       string `json:"why"`
+}
+
+func canAct(_ context.Context, e *Env, p struct {
+	Conversation string `json:"conversation"`
+	Action       string `json:"action"`
+},
+) (any, error) {
+	c, err := e.find(p.Conversation)
+	if err != nil {
+		return nil, err
+	}
+	available, why := c.Can(p.Action)
+	return can{available, why}, nil
+}
+
+// list makes an empty JSON array, not null, of a nil slice.
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
