@@ -1,0 +1,155 @@
+package headless
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"offhook/internal/command"
+	"offhook/session"
+)
+
+func TestParseRequest(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		code int
+		id   string
+	}{
+		{`{"jsonrpc":"2.0","id":1,"method":"status"}`, 0, "1"},
+		{`{"id":"a","method":"status","params":{}}`, 0, `"a"`},
+		{`{"method":"cancel","params":{"id":1}}`, 0, ""},
+		{`{"id":null,"method":"status"}`, 0, "null"},
+		{`{"id":1,`, codeParse, ""},
+		{`hello`, codeParse, ""},
+		{"\x00", codeParse, ""},
+		{`[{"id":1,"method":"status"}]`, codeRequest, ""},
+		{`"status"`, codeRequest, ""},
+		{`{"id":1}`, codeRequest, "1"},
+		{`{"id":1,"method":5}`, codeRequest, "1"},
+		{`{"id":1,"method":""}`, codeRequest, "1"},
+		{`{"id":1,"jsonrpc":"1.0","method":"status"}`, codeRequest, "1"},
+		{`{"id":{},"method":"status"}`, codeRequest, ""},
+		{`{"id":true,"method":"status"}`, codeRequest, ""},
+	} {
+		r, bad := parseRequest([]byte(tt.line))
+		code := 0
+		if bad != nil {
+			code = bad.Code
+		}
+		if code != tt.code || string(r.ID) != tt.id {
+			t.Errorf("%s: code %d, id %s; want %d, %s", tt.line, code, r.ID, tt.code, tt.id)
+		}
+	}
+}
+
+func FuzzParseRequest(f *testing.F) {
+	f.Add(`{"jsonrpc":"2.0","id":1,"method":"status","params":{"a":[1]}}`)
+	f.Add(`[]`)
+	f.Add(`{"id":[1],"method":{}}`)
+	f.Fuzz(func(t *testing.T, line string) {
+		r, bad := parseRequest([]byte(line))
+		if bad == nil && (r.Method == nil || *r.Method == "") {
+			t.Errorf("%q is accepted without a method", line)
+		}
+		if len(r.ID) > 0 && !json.Valid(r.ID) {
+			t.Errorf("%q: id %s", line, r.ID)
+		}
+	})
+}
+
+func TestReadLine(t *testing.T) {
+	long := strings.Repeat("x", maxLine)
+	r := bufio.NewReader(strings.NewReader("one\n\n" + long + "\n" + long + "y\nthree\nlast"))
+	for _, want := range []struct {
+		line string
+		err  error
+	}{{"one", nil}, {"", nil}, {long, nil}, {"", errLong}, {"three", nil}, {"last", nil}, {"", io.EOF}} {
+		line, err := readLine(r)
+		if string(line) != want.line || !errors.Is(err, want.err) {
+			t.Errorf("%d bytes %.20q, %v; want %.20q, %v", len(line), line, err, want.line, want.err)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	sent := map[string]any{"status": "failed", "message": "m1"}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{
+			&command.MethodError{Method: "call.dial"},
+			`{"code":-32601,"message":"no method \"call.dial\"","data":{"hint":"methods: `,
+		},
+		{
+			&command.ParamError{Method: "im.send", Problem: "text is missing", Accepts: "to, text"},
+			`{"code":-32602,"message":"im.send: text is missing; accepted: to, text","data":{"hint":"accepted: to, text","kind":"Config"}}`,
+		},
+		{
+			&command.Reply{Err: &session.Error{Op: "send", Kind: session.KindNotFound, Code: 404}, Result: sent},
+			`"kind":"NotFound","message":"m1","sip":404,"status":"failed"}}`,
+		},
+		{fmt.Errorf("something"), `{"code":-32000,"message":"something","data":{"kind":"Internal"}}`},
+	} {
+		data, err := json.Marshal(errorOf(tt.err))
+		if err != nil || !strings.Contains(string(data), tt.want) {
+			t.Errorf("%s, %v\nwant %s", data, err, tt.want)
+		}
+	}
+}
+
+func TestEncodeEvents(t *testing.T) {
+	at := time.Date(2026, 1, 2, 4, 4, 5, 678_900_000, time.FixedZone("", 3600))
+	for _, tt := range []struct {
+		event session.Event
+		want  string
+	}{
+		{overflow{}, `{"seq":17,"time":"2026-01-02T03:04:05.678Z","type":"overflow"}`},
+		{session.CallRinging{Call: "c1", Conversation: "k1"}, `{"seq":17,"time":"2026-01-02T03:04:05.678Z","type":"call.ringing","call":"c1","conversation":"k1"}`},
+		{session.Notice{Conversation: "k1", Text: "x", Time: at.UTC()}, `"type":"conversation.notice","conversation":"k1","text":"x","sent":"2026-01-02T03:04:05.6789Z"}`},
+	} {
+		got, err := encode(tt.event, 17, at)
+		if err != nil || !strings.HasSuffix(string(got), tt.want) {
+			t.Errorf("%s, %v\nwant %s", got, err, tt.want)
+		}
+	}
+	// No event has a field of the envelope's.
+	for _, d := range documented() {
+		got, err := encode(d.event, 1, at)
+		if err != nil || !json.Valid(got) {
+			t.Fatal(string(got), err)
+		}
+		for _, key := range []string{`"seq":`, `"time":`, `"type":`} {
+			if n := strings.Count(string(got), key); n != 1 {
+				t.Errorf("%s: %d times %s", got, n, key)
+			}
+		}
+	}
+}
+
+func TestParseArgs(t *testing.T) {
+	got, err := ParseArgs([]string{"to=bob", "text=a=b", "limit=5", "groups=[\"x\"]", "empty=", "number=+4144"})
+	data, bad := json.Marshal(got)
+	if want := `{"empty":"","groups":["x"],"limit":5,"number":"+4144","text":"a=b","to":"bob"}`; err != nil || bad != nil || string(data) != want {
+		t.Errorf("%s, %v; want %s", data, err, want)
+	}
+	for _, args := range [][]string{{"bob"}, {"=x"}, {"a=1", "a=2"}} {
+		if _, err := ParseArgs(args); err == nil {
+			t.Errorf("%q is accepted", args)
+		}
+	}
+}
+
+func TestEventsMarkdown(t *testing.T) {
+	text := string(EventsMarkdown())
+	for _, want := range []string{"## toast.shown\n", "| `from` | object {uri, display} |", "| `sent` | RFC 3339 time |", "## snapshot\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
