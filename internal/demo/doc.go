@@ -1,0 +1,19 @@
+// Package demo is a small world to try the program in: one exchange, a few people, nothing to set up.
+//
+// Start runs the embedded server on loopback and signs robots in as ordinary endpoints. The person at the keyboard is
+// alice; her own endpoint is made by the front end like any other, with the address and server that Demo names. No
+// shortcut exists between any of them: what they say to each other crosses loopback sockets as SIP.
+//
+// Who is there:
+//
+//   - bob answers what he is told. He reads, types for a moment, which alice sees, and sends.
+//   - carol calls: some seconds after alice has signed in, and whenever she is asked to ("ring me"). Her message comes as
+//     a new IM session, so the server forks it to all of alice's devices and each of them shows a toast.
+//   - LAB-PC is a second device of alice's own. It never clicks; it accepts when the election makes it. Any robot obeys
+//     "lab active", "lab idle", "lab off", "lab on" and "lab unplug": the last one makes it a machine whose cable was
+//     pulled, which the server still believes to be there.
+//   - dave is known and not there. What is sent to him is stored, and delivered in order when somebody tells a robot
+//     "wake dave".
+//
+// Every robot has one goroutine that reads its events and one that answers, slowly. All end with the Demo's context.
+package demo
