@@ -1,0 +1,114 @@
+package ui
+
+import (
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"offhook/internal/contacts"
+	"offhook/session"
+)
+
+// eventsMsg is a batch of the session's events. account is set if they may have changed it.
+type eventsMsg struct {
+	events  []session.Event
+	account *session.Account
+}
+
+// snapshotMsg is the state of the session after events were lost.
+type snapshotMsg session.Snapshot
+
+// tickMsg says that a countdown or the clock moved on.
+type tickMsg time.Time
+
+// peopleMsg is the contact list, read again.
+type peopleMsg []contacts.Group
+
+// Init asks the terminal for its background, so that the dim style can be readable on it.
+func (m *model) Init() tea.Cmd {
+	return tea.Batch(tea.RequestBackgroundColor, m.loadThreads(), m.loadPeople())
+}
+
+// Update routes a message to the code that handles it.
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+	case tea.KeyPressMsg:
+		m.input()
+		cmd = m.onKey(msg)
+	case tea.PasteMsg:
+		m.input()
+		cmd = m.paste(msg.Content)
+	case tea.MouseClickMsg:
+		m.input()
+		cmd = m.click(msg.Mouse())
+	case tea.MouseWheelMsg:
+		m.input()
+		cmd = m.wheel(msg.Mouse())
+	case tea.FocusMsg:
+		m.person.reports = true
+		cmd = m.focus(true)
+	case tea.BlurMsg:
+		cmd = m.focus(false)
+	case attachedMsg:
+		m.onAttached(bool(msg))
+	case tea.BackgroundColorMsg:
+		m.dark = msg.IsDark()
+		m.theme = newTheme(m.dark)
+	case eventsMsg:
+		cmd = m.onEvents(msg)
+	case snapshotMsg:
+		m.load(session.Snapshot(msg))
+	case tickMsg:
+		m.onTick()
+	case doneMsg:
+		cmd = m.onDone(msg)
+	case sentMsg:
+		cmd = m.onSent(msg)
+	case pageMsg:
+		m.onPage(msg)
+	case foundMsg:
+		m.onFound(msg)
+	case threadsMsg:
+		m.onThreads(msg)
+	case completionMsg:
+		m.onCompletion(msg)
+	case peopleMsg:
+		m.groups = msg
+	case quitMsg:
+		return m, tea.Quit
+	}
+	return m, tea.Batch(cmd, m.schedule())
+}
+
+// schedule asks for a tick when the picture changes next by itself: a countdown, the end of a line, the minute of the
+// clock. At most one useful tick is under way.
+func (m *model) schedule() tea.Cmd {
+	now := m.now()
+	next := now.Truncate(time.Minute).Add(time.Minute)
+	if at, ok := m.toasts.Next(now); ok && at.Before(next) {
+		next = at
+	}
+	if w := m.windows.current; now.Before(w.composing) && w.composing.Before(next) {
+		next = w.composing
+	}
+	if at := m.detachAt(); !at.IsZero() && at.After(now) && at.Before(next) {
+		next = at
+	}
+	if !m.timer.IsZero() && m.timer.After(now) && !next.Before(m.timer) {
+		return nil
+	}
+	m.timer = next
+	return tea.Tick(max(next.Sub(now), time.Millisecond), func(t time.Time) tea.Msg { return tickMsg(t) })
+}
+
+func (m *model) onTick() {
+	now := m.now()
+	if !m.timer.After(now) {
+		m.timer = time.Time{}
+	}
+	m.toasts.Tick(now)
+	m.checkAttached()
+}
