@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"time"
+
+	"offhook/internal/config"
+	"offhook/internal/headless"
+	"offhook/internal/sipua"
+	"offhook/server"
+)
+
+// serverCommand is offhook server.
+type serverCommand struct {
+	Listen    string `default:"127.0.0.1:5060" placeholder:"HOST:PORT" help:"Address for UDP and TCP; port 0 picks one."`
+	TLSListen string `name:"tls-listen" placeholder:"HOST:PORT" help:"Address for TLS; needs --tls-cert and --tls-key."`
+	TLSCert   string `name:"tls-cert" placeholder:"FILE" help:"PEM file with the server's certificate."`
+	TLSKey    string `name:"tls-key" placeholder:"FILE" help:"PEM file with the certificate's key."`
+	Domain    string `placeholder:"DOMAIN" help:"The domain it serves; by default the host it listens on."`
+	Users     string `xor:"who" placeholder:"FILE" help:"File with the users."`
+	Open      bool   `xor:"who" help:"Anybody on loopback may register; refused on other addresses."`
+}
+
+// ready is the line that tells that the server serves.
+type ready struct {
+	Ready  bool     `json:"ready"`
+	SIP    []string `json:"sip"`
+	Domain string   `json:"domain"`
+}
+
+func (c *serverCommand) Run(ctx context.Context, common *Common, s *streams) error {
+	if c.Users == "" && !c.Open {
+		return fmt.Errorf("%w: give --users FILE, or --open to let anybody on loopback register", errUsage)
+	}
+	paths, err := common.paths()
+	if err != nil {
+		return err
+	}
+	log, trace, err := common.files(config.Default().Log, paths.State)
+	if err != nil {
+		return err
+	}
+	cfg := server.Config{
+		Listen: headless.Listeners(c.Listen), Domain: c.Domain, Users: c.Users, Open: c.Open,
+		StateDir: paths.State, Logger: log, Trace: trace,
+	}
+	if c.TLSListen != "" {
+		certificate, err := tlsConfig(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errUsage, err)
+		}
+		cfg.TLS = certificate
+		cfg.Listen = append(cfg.Listen, sipua.Listener{Network: "tls", Address: c.TLSListen})
+	}
+	srv, err := server.New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := srv.Start(ctx); err != nil {
+		return err
+	}
+	if err := json.NewEncoder(s.out).Encode(ready{true, srv.Addrs(), srv.Domain()}); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := srv.Close(closing); err != nil {
+		return err
+	}
+	return headless.ErrInterrupted
+}
+
+// ctlCommand is offhook ctl.
+type ctlCommand struct {
+	Follow bool     `help:"Print events, one JSON object a line, until interrupted."`
+	Args   []string `arg:"" optional:"" name:"method" help:"A method and its parameters as KEY=VALUE; with --follow, types of events."`
+}
+
+func (c *ctlCommand) Run(ctx context.Context, common *Common, s *streams) error {
+	if len(c.Args) == 0 && !c.Follow {
+		return fmt.Errorf("%w: a method is missing, e.g. offhook ctl status", errUsage)
+	}
+	paths, err := common.paths()
+	if err != nil {
+		return err
+	}
+	client, err := headless.Dial(paths.Socket)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if c.Follow {
+		return client.Follow(ctx, c.Args, s.out)
+	}
+	params, err := headless.ParseArgs(c.Args[1:])
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	result, err := client.Call(ctx, c.Args[0], params)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "%s\n", result)
+	return err
+}
+
+// errInvalid makes an invalid configuration the ordinary failure of the command that looks for it.
+var errInvalid = errors.New("the configuration is not valid")
+
+// checkCommand is offhook config check.
+type checkCommand struct {
+	File string `arg:"" optional:"" help:"The file; by default that of the profile."`
+}
+
+func (c *checkCommand) Run(_ context.Context, common *Common, s *streams) error {
+	paths, err := common.paths()
+	if err != nil {
+		return err
+	}
+	if c.File != "" {
+		paths.Config = c.File
+	}
+	settings, err := config.Load(paths.Config)
+	var problems config.Problems
+	switch {
+	case errors.As(err, &problems):
+		fmt.Fprintln(s.err, problems)
+		return errInvalid
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w; write one with `offhook config init`", err)
+	case err != nil:
+		return err
+	case settings.Account.AOR == "":
+		fmt.Fprintf(s.out, "%s: valid; account.aor is not set yet\n", paths.Config)
+	default:
+		fmt.Fprintf(s.out, "%s: valid\n", paths.Config)
+	}
+	return nil
+}
+
+// initCommand is offhook config init.
+type initCommand struct{}
+
+func (*initCommand) Run(_ context.Context, common *Common, s *streams) error {
+	paths, err := common.paths()
+	if err != nil {
+		return err
+	}
+	if err := config.Init(paths.Config); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "%s: written; set account.aor in it, then run `offhook config check`\n", paths.Config)
+	return err
+}
+
+// versionCommand is offhook version.
+type versionCommand struct{}
+
+func (*versionCommand) Run(_ context.Context, _ *Common, s *streams) error {
+	_, err := fmt.Fprintf(s.out, "offhook %s\n%s %s/%s\ncodecs: none\naudio backends: none\n",
+		version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// tlsConfig is a server's, with the certificate in two PEM files.
+func tlsConfig(cert, key string) (*tls.Config, error) {
+	if cert == "" || key == "" {
+		return nil, errors.New("--tls-listen needs --tls-cert FILE and --tls-key FILE")
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
