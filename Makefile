@@ -20,7 +20,7 @@ build: ## the program, as ./offhook
 check: lint test ## everything a commit must pass
 
 lint: ## format, vet, staticcheck, and switches that forget a case
-	@files=$$($(GO) tool gofumpt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	@files=$$($(GO) tool gofumpt -l .); \
 	if [ -n "$$files" ]; then echo "not formatted (run: go tool gofumpt -w <file>):"; echo "$$files"; exit 1; fi
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) tool staticcheck -tags $(TAGS) ./...

@@ -16,8 +16,8 @@ func (s *Server) pubGRUU(user, instance string) string {
 	return s.aor(user) + ";gr=" + escapeParam(instance)
 }
 
-// tempGRUU is an address of one endpoint that does not tell whose it is (RFC 5627 §3.1.2). It lives as long as the
-// binding is not refreshed from elsewhere.
+// tempGRUU is an address of one endpoint that does not tell whose it is (RFC 5627 §3.1.2). Unlike there it stays the same
+// as long as the endpoint refreshes its registration, so that nothing more has to be remembered of it.
 func (s *Server) tempGRUU(b *binding) string {
 	u := sip.Uri{Scheme: "sip", User: b.tempGRUU, Host: s.cfg.Domain}
 	return u.String() + ";gr"

@@ -134,6 +134,9 @@ func (l *location) update(user string, asked []*binding, now time.Time) ([]*bind
 		at := len(next)
 		if i := slices.IndexFunc(next, b.replaces); i >= 0 {
 			b.created, at = next[i].created, i
+			if next[i].callID == b.callID { // RFC 5627 §5.2: what was given out stays valid
+				b.tempGRUU = next[i].tempGRUU
+			}
 		}
 		next = slices.DeleteFunc(next, b.replaces)
 		if at = min(at, len(next)); b.expires.After(now) {

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -289,4 +291,54 @@ func mustOpen(t *testing.T, dir string) *store {
 		t.Fatal(err)
 	}
 	return st
+}
+
+// TestKillHelper is no test: it is the process that TestKillLosesNothing kills.
+func TestKillHelper(t *testing.T) {
+	dir := os.Getenv("OFFHOOK_TEST_STORE")
+	if dir == "" {
+		t.Skip("run by TestKillLosesNothing")
+	}
+	st := mustOpen(t, dir)
+	for i := 0; ; i++ {
+		if err := st.put(message{To: "user" + itoa(i/400), Body: []byte(itoa(i))}); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("stored", i)
+	}
+}
+
+// What was acknowledged when the process is killed is there when the next one starts.
+func TestKillLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKillHelper$")
+	cmd.Env = append(os.Environ(), "OFFHOOK_TEST_STORE="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	acknowledged := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if !strings.HasPrefix(lines.Text(), "stored ") {
+			continue
+		}
+		if acknowledged++; acknowledged == 100 {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = cmd.Wait() // it was killed
+	st := mustOpen(t, dir)
+	defer st.close()
+	stored := 0
+	for i := 0; st.count("user"+itoa(i)) > 0; i++ {
+		stored += st.count("user" + itoa(i))
+	}
+	if acknowledged < 100 || stored < acknowledged {
+		t.Errorf("%d messages acknowledged, %d there", acknowledged, stored)
+	}
 }

@@ -12,6 +12,9 @@ import (
 // defaultHops is the Max-Forwards of a request that came without (RFC 3261 §16.6 step 3).
 const defaultHops = 70
 
+// maxActive bounds the requests of one user that are forwarded and not yet answered.
+const maxActive = 1024
+
 // target is one place to forward a request to: its next Request-URI and the way there.
 type target struct {
 	uri sip.Uri
@@ -25,13 +28,24 @@ func (s *Server) proxy(ctx context.Context, req *sipua.Request, mark string, inD
 		return
 	}
 	if !inDialog {
-		if _, ok := s.identify(req, true); !ok { // RFC 3261 §16.3 step 6
+		ours := s.isOurs(&req.Recipient) && req.Route() == nil
+		if !ours && req.To().Params.Has("tag") {
+			s.refuse(req, 481, "This Dialog Did Not Begin Here") // its Route lacks our mark
 			return
 		}
-		if !s.isOurs(&req.Recipient) || req.Route() != nil {
+		sender, ok := s.identify(req, true) // RFC 3261 §16.3 step 6
+		if !ok {
+			return
+		}
+		if !ours {
 			s.refuse(req, 403, "This Server Relays For Its Own Users Only")
 			return
 		}
+		if !s.begin(sender) {
+			s.respond(req, 503, "Too Many Requests Under Way", sip.NewHeader("Retry-After", "5"))
+			return
+		}
+		defer s.end(sender)
 	}
 	stripCredentials(req.Request, s.cfg.Domain)
 	if req.Method == sip.INVITE {
@@ -47,6 +61,26 @@ func (s *Server) proxy(ctx context.Context, req *sipua.Request, mark string, inD
 		return
 	}
 	s.fork(ctx, req, targets, mark, 0)
+}
+
+// begin counts a request of a user that is under way; false if there are too many already.
+func (s *Server) begin(sender string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active[sender] >= maxActive {
+		return false
+	}
+	s.active[sender]++
+	return true
+}
+
+// end is the end of a request that was counted.
+func (s *Server) end(sender string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active[sender]--; s.active[sender] <= 0 {
+		delete(s.active, sender)
+	}
 }
 
 // validate checks a request before anything is done for it (RFC 3261 §16.3).

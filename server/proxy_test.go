@@ -95,3 +95,37 @@ func TestForwardedRequest(t *testing.T) {
 		}
 	})
 }
+
+// A dialog goes on when the server starts again; one that the server never saw does not.
+func TestDialogOutlivesRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		keep := func(c *Config) { c.StateDir = dir }
+		w := newWorld(t, keep)
+		alice, bob := w.ua("alice", "127.0.1.1"), w.ua("bob", "127.0.2.1")
+		bob.register()
+		res := alice.expect(200, alice.request(sip.INVITE, bob.uri()))
+		alice.ack(res)
+		w.stop(w.srv)
+		w.start(keep)
+		alice.expect(200, alice.inDialog(sip.INFO, res))
+		w.stop(w.srv)
+		w.start() // another key
+		alice.expect(481, alice.inDialog(sip.INFO, res))
+	})
+}
+
+func TestRequestsUnderWayAreBounded(t *testing.T) {
+	s := &Server{active: map[string]int{}}
+	for range maxActive {
+		if !s.begin("alice") {
+			t.Fatal("refused too early")
+		}
+	}
+	if s.begin("alice") || !s.begin("bob") {
+		t.Error("the bound is not each user's own")
+	}
+	if s.end("alice"); !s.begin("alice") {
+		t.Error("nothing is freed")
+	}
+}

@@ -5,6 +5,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -16,10 +21,27 @@ import (
 // back and nothing else is.
 type signer struct{ key [32]byte }
 
-func newSigner() signer {
+// openSigner reads the key in dir, so that dialogs outlive a restart of the server, or makes one. Without a directory the
+// key lives as long as the process.
+func openSigner(dir string) (signer, error) {
 	var s signer
 	_, _ = rand.Read(s.key[:]) // crypto/rand.Read does not fail
-	return s
+	if dir == "" {
+		return s, nil
+	}
+	path := filepath.Join(dir, "route.key")
+	key, err := os.ReadFile(path)
+	switch {
+	case err == nil && len(key) == len(s.key):
+		copy(s.key[:], key)
+		return s, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return s, fmt.Errorf("key of routes: %w", err)
+	}
+	if err := os.WriteFile(path, s.key[:], 0o600); err != nil {
+		return s, fmt.Errorf("key of routes: %w", err)
+	}
+	return s, nil
 }
 
 func (s signer) sign(purpose string, parts ...string) string {

@@ -18,27 +18,29 @@ const sweepInterval = time.Second
 // Server is a small exchange: registrar, forking proxy, presence agent, message store.
 type Server struct {
 	// Immutable after New
-	cfg       Config
-	log       *slog.Logger
-	auth      *sipua.Authenticator // nil if open
-	users     map[string]sipua.HA1 // nil if open
-	signature signer
-	peers     *peers
-	location  *location
-	presence  *presence
-	notifier  *notifier
+	cfg      Config
+	log      *slog.Logger
+	auth     *sipua.Authenticator // nil if open
+	users    map[string]sipua.HA1 // nil if open
+	peers    *peers
+	location *location
+	presence *presence
+	notifier *notifier
 
-	// Set by Start
-	stack  *sipua.Stack
-	store  *store
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
+	// Immutable after Start
+	stack     *sipua.Stack
+	store     *store
+	signature signer
+	ctx       context.Context // ends with Close
+	cancel    context.CancelFunc
+
 	work   sync.WaitGroup // sweeper, notifiers, deliveries
 	closed sync.Once
 
 	mu sync.Mutex
 	// Guarded by mu
 	delivering map[string]bool // users whose stored messages are on their way
+	active     map[string]int  // forwarded requests under way, by sender
 }
 
 // New checks the configuration and reads the users. Nothing is opened until Start.
@@ -47,8 +49,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Logger, signature: newSigner(), peers: newPeers(), location: newLocation(),
-		presence: newPresence(), delivering: map[string]bool{},
+		cfg: cfg, log: cfg.Logger, peers: newPeers(), location: newLocation(),
+		presence: newPresence(), delivering: map[string]bool{}, active: map[string]int{},
 	}
 	s.notifier = newNotifier(s)
 	if !cfg.Open {
@@ -72,6 +74,10 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	st, err := openStore(s.cfg.StateDir, s.log)
 	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	if s.signature, err = openSigner(s.cfg.StateDir); err != nil {
+		_ = st.close()
 		return fmt.Errorf("server: %w", err)
 	}
 	stack, err := sipua.NewStack(ctx, sipua.StackConfig{

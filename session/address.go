@@ -44,6 +44,7 @@ func (e *Endpoint) Resolve(address string) (sip.Uri, error) {
 	case hasScheme(typed):
 	case strings.Contains(typed, "@"):
 		full = "sip:" + typed
+	case strings.Contains(typed, ":"): // another scheme
 	default:
 		user := typed
 		if isNumber(typed) {

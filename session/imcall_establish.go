@@ -52,7 +52,7 @@ func (c *InstantMessagingCall) Establish(ctx context.Context, opt EstablishOptio
 		var taken bool
 		m.Call, m.Toast = c.id, true
 		taken, established = c.establish(ctx, uri, m)
-		return c.conv.afterInvite(ctx, c, m, taken, established)
+		return c.conv.afterInvite(ctx, c, uri, m, taken, established)
 	})
 	if established != nil {
 		err = established

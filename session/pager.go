@@ -10,9 +10,9 @@ import (
 
 // page sends a text outside of any session (RFC 3428): the peer's server may store it for later. The conversation's queue
 // keeps it to one at a time, as §8 demands.
-func (c *Conversation) page(ctx context.Context, m *Message) error {
+func (c *Conversation) page(ctx context.Context, to sip.Uri, m *Message) error {
 	c.e.mu.Blocking()
-	req := c.e.agent.NewRequest(sip.MESSAGE, c.uri)
+	req := c.e.agent.NewRequest(sip.MESSAGE, target(to))
 	req.AppendHeader(sip.NewHeader(headerMessageID, m.ID))
 	req.AppendHeader(sip.NewHeader(headerConversationID, c.thread))
 	req.AppendHeader(sip.NewHeader("Content-Type", "text/plain; charset=UTF-8"))

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"offhook/internal/body"
 	"offhook/internal/plaintext"
 )
@@ -115,7 +117,7 @@ func (c *Conversation) deliver(ctx context.Context, m *Message) error {
 			call = c.NewIM()
 			m.Call, m.Toast = call.id, true
 			taken, err := call.establish(ctx, c.uri, m)
-			return c.afterInvite(ctx, call, m, taken, err)
+			return c.afterInvite(ctx, call, c.uri, m, taken, err)
 		}
 		m.Call = call.id
 		again, err := c.inSession(ctx, call, m)
@@ -126,11 +128,13 @@ func (c *Conversation) deliver(ctx context.Context, m *Message) error {
 			break
 		}
 	}
-	return c.page(ctx, m)
+	return c.page(ctx, c.uri, m)
 }
 
-// afterInvite goes on with a text whose INVITE has been decided.
-func (c *Conversation) afterInvite(ctx context.Context, call *InstantMessagingCall, m *Message, taken bool, err error) error {
+// afterInvite goes on with a text whose INVITE to somebody has been decided.
+func (c *Conversation) afterInvite(
+	ctx context.Context, call *InstantMessagingCall, to sip.Uri, m *Message, taken bool, err error,
+) error {
 	switch {
 	case taken:
 		m.Status = Delivered
@@ -150,7 +154,7 @@ func (c *Conversation) afterInvite(ctx context.Context, call *InstantMessagingCa
 	case final(err):
 		return err
 	}
-	return c.page(ctx, m)
+	return c.page(ctx, to, m)
 }
 
 // final reports whether the answer to an INVITE says that this person does not want the text, or does not exist. After

@@ -483,3 +483,39 @@ func TestRegistrationRefused(t *testing.T) {
 		}
 	})
 }
+
+// All machines are dead and the server does not know it yet: the text waits for the first that comes back.
+func TestAllDevicesAreDead(t *testing.T) {
+	story(t, func(t *testing.T, w *testkit.World) {
+		alice, bob := w.Endpoint("alice"), w.Endpoint("bob", testkit.Devices(2))
+		for _, d := range bob.Devices() {
+			d.Cut()
+		}
+		alice.IM(bob, "hello").Expect(session.Sent)
+		bob.Device(1).Heal()
+		w.Sleep(15 * time.Minute) // the registration is refreshed
+		if n := bob.Device(1).Journal.Count("hello"); n != 1 {
+			t.Errorf("the text came %d times", n)
+		}
+	})
+}
+
+// A call to another address than the conversation's, with a toast.
+func TestEstablishWithDestination(t *testing.T) {
+	story(t, func(t *testing.T, w *testkit.World) {
+		alice, bob := w.Endpoint("alice"), w.Endpoint("bob")
+		conv, err := alice.Device(0).Conversation("sip:helpdesk@" + testkit.Domain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		call := conv.NewIM()
+		opt := session.EstablishOptions{Destination: bob.AOR(), Toast: &session.ToastMessage{ContentType: "text/plain", Text: "hello"}}
+		if err := call.Establish(t.Context(), opt); err != nil || call.State() != session.Established {
+			t.Fatalf("%v, %s", err, call.State())
+		}
+		bob.Device(0).ExpectMessage("alice", "hello")
+		if conv.State() != session.ConversationActive {
+			t.Errorf("conversation %s", conv.State())
+		}
+	})
+}

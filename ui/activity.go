@@ -39,6 +39,9 @@ func (m *model) input() {
 	}
 	m.person.last = m.now()
 	m.attention.Input(m.person.last)
+	if m.windows.current.unseen {
+		m.read(m.windows.current)
+	}
 }
 
 // idleLimit is how long after a key somebody is taken to be looking at a terminal that does not report its focus.

@@ -120,6 +120,31 @@ func TestTakenElsewhere(t *testing.T) {
 	s.wants("on another device")
 }
 
+// A message that this device accepted by election is not missed by somebody who looks at its window, and is by somebody
+// who has left the desk.
+func TestMissedIsWhatNobodySaw(t *testing.T) {
+	for _, idle := range []time.Duration{0, idleLimit} {
+		s := mockA(t, 80, 24)
+		s.clock = s.clock.Add(idle)
+		msg := inbound("c1", "bob", "70", "10:00:00", "are you there?")
+		s.f.read = nil
+		s.events(msg)
+		msg.Missed = true
+		s.events(msg)
+		seen := idle == 0
+		if got := len(s.f.read) > 0; got != seen {
+			t.Errorf("after %v without a key the session was told %q", idle, s.f.read)
+		}
+		if got := !strings.Contains(s.screen(), "missed"); got != seen {
+			t.Errorf("after %v without a key:\n%s", idle, s.screen())
+		}
+		s.press("x")
+		if len(s.f.read) == 0 {
+			t.Error("a key did not read what arrived on screen")
+		}
+	}
+}
+
 func TestUnreadMarkerMovesOnlyWhenLeft(t *testing.T) {
 	s := mockA(t, 80, 24)
 	s.wants(" new ")

@@ -157,6 +157,11 @@ func (m *model) onMessage(msg session.Message) tea.Cmd {
 	e := m.messageEntry(w, msg)
 	at, known := w.thread.find(msg.ID)
 	elsewhereBefore := known && w.thread.entries[at].detail == answeredElsewhere
+	if msg.Missed && m.attended(w) {
+		// Nobody clicked, but somebody was looking at it when it was accepted.
+		e.detail = ""
+		m.read(w)
+	}
 	w.thread.put(e)
 	if known {
 		if e.detail == answeredElsewhere && !elsewhereBefore && w.unread > 0 {
@@ -184,8 +189,9 @@ const answeredElsewhere = "on another device"
 // arrived counts a new message from the peer.
 func (m *model) arrived(w *window, msg session.Message) tea.Cmd {
 	if m.seen(w) {
-		if w.conversation != "" {
-			m.attention.Read(w.conversation)
+		w.unseen = !m.attended(w)
+		if !w.unseen {
+			m.read(w)
 		}
 		return nil
 	}

@@ -207,12 +207,16 @@ func (m *model) markRead(w *window) tea.Cmd {
 	}
 }
 
+// attended reports whether a person is certainly looking at w: it is on screen and a key was pressed lately.
+func (m *model) attended(w *window) bool {
+	return m.seen(w) && m.now().Sub(m.person.last) < idleLimit
+}
+
+// read takes what has arrived in w as seen.
 func (m *model) read(w *window) {
-	if w.unread > 0 || w.conversation != "" {
-		w.unread = 0
-		if w.conversation != "" {
-			m.attention.Read(w.conversation)
-		}
+	w.unread, w.unseen = 0, false
+	if w.conversation != "" {
+		m.attention.Read(w.conversation)
 	}
 }
 

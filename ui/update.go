@@ -24,8 +24,9 @@ type tickMsg time.Time
 // peopleMsg is the contact list, read again.
 type peopleMsg []contacts.Group
 
-// Init asks the terminal for its background, so that the dim style can be readable on it.
+// Init takes the start for what it is, user input, and asks the terminal for its background, so that the dim style can be readable on it.
 func (m *model) Init() tea.Cmd {
+	m.input()
 	return tea.Batch(tea.RequestBackgroundColor, m.loadThreads(), m.loadPeople())
 }
 

@@ -21,6 +21,7 @@ type window struct {
 	thread       thread
 	input        editor
 	unread       int
+	unseen       bool      // something arrived on screen while nobody pressed a key; the next key reads it
 	composing    time.Time // until when the peer is typing; zero: not
 	opened       bool      // the record's newest page has been asked for
 

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"offhook/internal/command"
+	"offhook/internal/fanout"
 	"offhook/session"
 )
 
@@ -129,6 +132,43 @@ func TestEncodeEvents(t *testing.T) {
 				t.Errorf("%s: %d times %s", got, n, key)
 			}
 		}
+	}
+}
+
+// A client that fell behind is told so, gets everything, and then what has happened since.
+func TestOverflow(t *testing.T) {
+	endpoint, err := session.New(session.Config{AOR: "sip:alice@example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hub fanout.Hub[session.Event]
+	reader := hub.Subscribe("slow", fanout.Limit[session.Event](3))
+	for i := range 5 {
+		hub.Publish(session.CallRinging{Call: fmt.Sprint("c", i)})
+	}
+	hub.Close()
+	c := newConn(&command.Env{Endpoint: endpoint}, slog.New(slog.DiscardHandler))
+	c.events = filter{all: true}
+	c.listen(t.Context(), reader)
+	close(c.out)
+	var got []string
+	for line := range c.out {
+		var n struct {
+			Params struct {
+				Seq     int
+				Type    string
+				Call    string
+				Account session.Account
+			}
+		}
+		if err := json.Unmarshal(line, &n); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, strings.TrimSpace(fmt.Sprint(n.Params.Seq, " ", n.Params.Type, " ", n.Params.Call, n.Params.Account.AOR)))
+	}
+	want := []string{"1 overflow", "2 snapshot sip:alice@example.org", "3 call.ringing c3", "4 call.ringing c4"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -52,6 +52,16 @@ func startServer(t *testing.T, cfg server.Config) string {
 	return "sip:" + address + ";transport=udp"
 }
 
+// private writes a file that only its owner may read, and returns its path.
+func private(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func settings(user, uri string) config.Config {
 	c := config.Default()
 	c.Account.AOR, c.Account.Server, c.Account.Listen = "sip:"+user+"@example.org", uri, "127.0.0.1:0"
@@ -169,8 +179,14 @@ func (p *program) ended(want error) {
 }
 
 func TestTwoEndpointsThroughTheServer(t *testing.T) {
-	uri := startServer(t, server.Config{Open: true})
-	alice, bob := start(t, settings("alice", uri), t.TempDir()), start(t, settings("bob", uri), t.TempDir())
+	users := private(t, "users", "alice:secret of alice\nbob:secret of bob\n")
+	uri := startServer(t, server.Config{Users: users})
+	signIn := func(user string) *program {
+		c := settings(user, uri)
+		c.Account.PasswordFile = private(t, "password", "secret of "+user+"\n")
+		return start(t, c, t.TempDir())
+	}
+	alice, bob := signIn("alice"), signIn("bob")
 	for _, p := range []*program{alice, bob} {
 		p.event("registration", object{"state": "registered"})
 	}
@@ -307,22 +323,13 @@ func TestEventsAreNumbered(t *testing.T) {
 }
 
 func TestWrongPasswordEndsTheProgram(t *testing.T) {
-	dir := t.TempDir()
-	users, password := filepath.Join(dir, "users"), filepath.Join(dir, "password")
-	for path, text := range map[string]string{users: "alice:right\n", password: "wrong\n"} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c := settings("alice", startServer(t, server.Config{Users: users}))
-	c.Account.PasswordFile = password
+	c := settings("alice", startServer(t, server.Config{Users: private(t, "users", "alice:right\n")}))
+	c.Account.PasswordFile = private(t, "password", "wrong\n")
 	p := start(t, c, t.TempDir())
 	p.event("registration", object{"state": "failed"})
 	p.ended(headless.ErrNotRegistered)
 
-	if err := os.WriteFile(password, []byte("right\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	c.Account.PasswordFile = private(t, "password", "right\n")
 	start(t, c, t.TempDir()).event("registration", object{"state": "registered"})
 }
 

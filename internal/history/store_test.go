@@ -36,7 +36,9 @@ func openStore(t testing.TB, path, account string) *Store {
 	return s
 }
 
-func newStore(t testing.TB) *Store { return openStore(t, filepath.Join(t.TempDir(), "history.db"), alice) }
+func newStore(t testing.TB) *Store {
+	return openStore(t, filepath.Join(t.TempDir(), "history.db"), alice)
+}
 
 func inbound(peer session.Party, id, text string, at time.Duration) session.Message {
 	return session.Message{

@@ -65,7 +65,7 @@ func TestSVG(t *testing.T) {
 // TestPicture keeps the README's picture what the captured screen says. The capture is of the running program:
 //
 //	tmux new-session -d -s demo -x 100 -y 26 'offhook demo'
-//	tmux capture-pane -e -p -t demo > internal/testkit/screen/testdata/demo.ansi
+//	tmux capture-pane -e -p -N -t demo > internal/testkit/screen/testdata/demo.ansi
 func TestPicture(t *testing.T) {
 	capture, err := os.ReadFile(filepath.Join("testdata", "demo.ansi"))
 	if err != nil {

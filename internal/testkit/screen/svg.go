@@ -12,7 +12,7 @@ import (
 
 // Measures of the picture, in pixels: a cell, the frame and the bar above the screen.
 const (
-	cellWidth  = 8.4
+	cellWidth  = 8.43
 	cellHeight = 18.0
 	margin     = 12.0
 	titleBar   = 30.0
