@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 offhook=${1:-}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/offhook-bench.XXXXXX")
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null; [ -n "${KEEP:-}" ] || rm -rf "$dir"' EXIT
 for tool in sipp kamailio; do
 	command -v $tool >/dev/null || { echo "bench: $tool is not installed" >&2; exit 1; }
 done
@@ -37,8 +37,8 @@ cpu() { local t=0; for p in $(family "$1"); do t=$((t + $(awk '{print $14+$15}' 
 memory() { local m=0; for p in $(family "$1"); do m=$((m + $(awk '/^Pss:/{s+=$2} END{print s+0}' /proc/"$p"/smaps_rollup))); done; echo $((m / 1024)); }
 
 listen() { # scenario, port: a SIPp that answers
-	sipp -sf "$here/$1" -i 127.30.0.9 -p "$2" -nostdin -bg "$server" >"$dir/bg" 2>&1
-	pids+=("$(grep -o 'PID=\[[0-9]*\]' "$dir/bg" | tr -dc 0-9)")
+	sipp -sf "$here/$1" -i 127.30.0.8 -p "$2" -nostdin -bg "$server" >"$dir/bg" 2>&1
+	listeners+=("$(grep -o 'PID=\[[0-9]*\]' "$dir/bg" | tr -dc 0-9)")
 }
 load() { # scenario, CSV, count: prints requests a second and failures
 	local began ended
@@ -59,6 +59,7 @@ measure() { # name, scenario, CSV, count
 		'BEGIN{printf "%-10s %8d /s  %7.0f us of processor time each  %5d MB  failed %s\n", name, rate, us/n, mb, failed}'
 }
 stories() {
+	local listeners=()
 	bind one 5092 && load register.xml bind.csv 1 >/dev/null
 	for port in 5093 5094 5095; do bind many $port && load register.xml bind.csv 1 >/dev/null; done
 	measure REGISTER register.xml register.csv $registers
@@ -68,9 +69,7 @@ stories() {
 	listen fork_lose.xml 5094
 	listen fork_lose.xml 5095
 	measure FORK fork.xml fork.csv $forks
-	kill "${pids[@]}" 2>/dev/null
-	pids=()
-	sleep 1
+	kill "${listeners[@]}" 2>/dev/null
 }
 
 echo "== kamailio $(kamailio -v | head -1 | grep -o '[0-9.]* ' | head -1)"
@@ -80,10 +79,10 @@ kamailio -f "$dir/kamailio.cfg" -P "$dir/kamailio.pid" -w "$dir" -Y "$dir" -m 51
 pids=($!)
 pid=$!
 sleep 2
-kamailio_pid=$pid
 stories | tee "$dir/kamailio.result"
-kill $kamailio_pid
-wait $kamailio_pid 2>/dev/null
+kill "$pid"
+wait "$pid" 2>/dev/null
+pids=()
 
 echo "== offhook"
 server=127.30.0.2:5060
@@ -101,7 +100,7 @@ pids=($!)
 pid=$!
 sleep 2
 stories | tee "$dir/offhook.result"
-kill $pid
+kill "$pid"
 
 echo "== offhook / kamailio"
 paste "$dir/offhook.result" "$dir/kamailio.result" |
