@@ -1,6 +1,7 @@
 package body
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -44,14 +45,32 @@ type Device struct {
 type Person struct {
 	Activities []string // busy, away, on-the-phone, …
 	Note       string
-	DND        bool // our extension element
+	DND        bool   // our extension element
+	Wish       string // our extension element: the availability that the user chose, by its name
 	Timestamp  time.Time
 	Extra      []string // elements of other kinds, each a whole XML element
 }
 
 // Empty reports whether nothing is said about the person.
 func (p Person) Empty() bool {
-	return len(p.Activities) == 0 && p.Note == "" && !p.DND && len(p.Extra) == 0
+	return len(p.Activities) == 0 && p.Note == "" && !p.DND && p.Wish == "" && len(p.Extra) == 0
+}
+
+// latestPerson chooses between what two documents say about the person, of which first was received later. The time that
+// they give decides: who repeats an old word for another reason does not make it new. Without times the later one does.
+func latestPerson(first, second Person) Person {
+	switch {
+	case first.Empty():
+		return second
+	case second.Empty() || first.Timestamp.IsZero() || second.Timestamp.IsZero():
+		return first
+	}
+	// Of two at the same time everybody has to choose the same one.
+	order := cmp.Or(first.Timestamp.Compare(second.Timestamp), cmp.Compare(first.Wish, second.Wish), cmp.Compare(first.Note, second.Note))
+	if order < 0 {
+		return second
+	}
+	return first
 }
 
 // Namespaces of presence documents; nsMachine is ours.
@@ -70,8 +89,8 @@ var activities = []string{
 }
 
 // MergePIDF composes documents of one presentity, given latest first, into one: tuples and devices concatenated in that
-// order, ids made unique, and of the persons the first that says something. Which document is the latest is for the
-// caller to know, who received them; the clocks of publishers are not compared.
+// order, ids made unique, and of the persons the one that was said latest. Which document is the latest is for the
+// caller to know, who received them.
 func MergePIDF(entity string, docs []PIDF) PIDF {
 	out := PIDF{Entity: entity}
 	taken := map[string]bool{}
@@ -84,9 +103,7 @@ func MergePIDF(entity string, docs []PIDF) PIDF {
 			v.ID = unique(taken, v.ID)
 			out.Devices = append(out.Devices, v)
 		}
-		if out.Person.Empty() {
-			out.Person = d.Person
-		}
+		out.Person = latestPerson(out.Person, d.Person)
 		for _, e := range d.Extra {
 			if !slices.Contains(out.Extra, e) {
 				out.Extra = append(out.Extra, e)

@@ -28,7 +28,7 @@ func ParsePIDF(b []byte) (PIDF, error) {
 		case "device":
 			p.Devices = append(p.Devices, r.device(e))
 		case "person":
-			p.Person = firstPerson(p.Person, r.person(e))
+			p.Person = latestPerson(p.Person, r.person(e))
 		case "note":
 			if p.Person.Note == "" {
 				p.Person.Note = strings.TrimSpace(e.text)
@@ -146,6 +146,8 @@ func (r *pidfReader) person(e *element) Person {
 		case "note", "timestamp":
 		case "dnd":
 			p.DND = true
+		case "wish":
+			p.Wish = strings.TrimSpace(c.text)
 		default:
 			p.Extra = r.keep(p.Extra, c)
 		}
@@ -171,15 +173,6 @@ func readActivities(e *element) []string {
 		}
 	}
 	return names
-}
-
-// firstPerson chooses between person elements of one document: servers concatenate what several endpoints publish,
-// latest first.
-func firstPerson(first, second Person) Person {
-	if first.Empty() {
-		return second
-	}
-	return first
 }
 
 // addInput gives a device the user input its tuple has.

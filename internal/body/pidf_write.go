@@ -104,6 +104,7 @@ func (p Person) write(w *writer, id string) {
 	if p.DND {
 		w.raw("<x:dnd/>")
 	}
+	w.leaf("x:wish", p.Wish)
 	w.raw(p.Extra...)
 	w.leaf("dm:note", p.Note)
 	w.leaf("dm:timestamp", formatTime(p.Timestamp))
