@@ -52,8 +52,14 @@ type Reader[E any] struct {
 }
 
 type item[E any] struct {
-	key   string
-	event E
+	key string
+	Timed[E]
+}
+
+// Timed is an event and when it was published.
+type Timed[E any] struct {
+	At    time.Time
+	Event E
 }
 
 // Option changes a new reader.
@@ -134,21 +140,22 @@ func (r *Reader[E]) push(key string, e E) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if at, ok := r.keys[key]; ok && key != "" {
-		r.weight += r.weigh(e) - r.weigh(r.queue[at].event)
-		r.queue[at].event = e
+		r.weight += r.weigh(e) - r.weigh(r.queue[at].Event)
+		r.queue[at].Timed = Timed[E]{time.Now(), e}
 		return
 	}
 	if r.weight+r.weigh(e) > r.limit {
 		r.queue, r.weight, r.overflow = nil, 0, true
 		clear(r.keys)
 	}
+	now := time.Now()
 	if len(r.queue) == 0 {
-		r.since = time.Now()
+		r.since = now
 	}
 	if key != "" {
 		r.keys[key] = len(r.queue)
 	}
-	r.queue = append(r.queue, item[E]{key, e})
+	r.queue = append(r.queue, item[E]{key, Timed[E]{now, e}})
 	r.weight += r.weigh(e)
 	r.signal()
 }
@@ -177,6 +184,19 @@ func (r *Reader[E]) end() {
 // Next waits until something is pending and returns all of it, in order. It returns ErrOverflow once after a drop,
 // ErrClosed after Close, or the context's error.
 func (r *Reader[E]) Next(ctx context.Context) ([]E, error) {
+	batch, err := r.NextTimed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]E, len(batch))
+	for i, t := range batch {
+		events[i] = t.Event
+	}
+	return events, nil
+}
+
+// NextTimed is Next for a reader that tells when things happened, which is before it comes to read of them.
+func (r *Reader[E]) NextTimed(ctx context.Context) ([]Timed[E], error) {
 	for {
 		if batch, err := r.take(); batch != nil || err != nil {
 			return batch, err
@@ -189,7 +209,7 @@ func (r *Reader[E]) Next(ctx context.Context) ([]E, error) {
 	}
 }
 
-func (r *Reader[E]) take() ([]E, error) {
+func (r *Reader[E]) take() ([]Timed[E], error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.overflow {
@@ -206,9 +226,9 @@ func (r *Reader[E]) take() ([]E, error) {
 		}
 		return nil, nil
 	}
-	batch := make([]E, len(r.queue))
+	batch := make([]Timed[E], len(r.queue))
 	for i, it := range r.queue {
-		batch[i] = it.event
+		batch[i] = it.Timed
 	}
 	r.queue, r.weight = r.queue[:0], 0
 	clear(r.keys)

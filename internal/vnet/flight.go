@@ -16,8 +16,11 @@ func (v *Net) send(from, to netip.AddrPort, data []byte) {
 	v.mu.Unlock()
 	seen, pass := Packet{time.Now(), from, to, data}, true
 	for _, h := range hooks {
-		pass = h.see(seen) && pass
+		var passed bool
+		seen.Data, passed = h.see(seen)
+		pass = pass && passed
 	}
+	data = seen.Data
 
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -39,7 +39,7 @@ type Link struct {
 	Jitter    time.Duration // up to this much more; packets overtake each other
 }
 
-// Packet is one datagram as taps and filters see it. Data must not be changed or kept.
+// Packet is one datagram as taps and filters see it. Data must not be changed or kept; Rewrite is for changing it.
 type Packet struct {
 	Time     time.Time
 	From, To netip.AddrPort
@@ -80,8 +80,11 @@ type Net struct {
 
 type route struct{ from, to netip.Addr }
 
-// hook is a tap or a filter; see is called without the lock and reports whether the packet may pass.
-type hook struct{ see func(Packet) bool }
+// hook is a tap, a filter or a rewriter; see is called without the lock. It returns what the packet is from then on and
+// reports whether it may pass.
+type hook struct {
+	see func(Packet) (data []byte, pass bool)
+}
 
 // Option changes a new network.
 type Option func(*Net)
@@ -212,7 +215,18 @@ func (v *Net) Tap(see func(Packet)) (remove func()) {
 // Filter asks pass about every packet that is sent, on the sender's goroutine; a packet it returns false for is lost.
 // The returned function ends that.
 func (v *Net) Filter(pass func(Packet) bool) (remove func()) {
-	h := &hook{pass}
+	return v.hook(func(p Packet) ([]byte, bool) { return p.Data, pass(p) })
+}
+
+// Rewrite has change decide, on the sender's goroutine, what every packet is that is sent: it returns the packet's Data,
+// or other bytes, which it leaves alone from then on. Taps, filters and rewriters see a packet in the order in which
+// they were added, each as the one before has left it. The returned function ends that.
+func (v *Net) Rewrite(change func(Packet) []byte) (remove func()) {
+	return v.hook(func(p Packet) ([]byte, bool) { return change(p), true })
+}
+
+func (v *Net) hook(see func(Packet) ([]byte, bool)) (remove func()) {
+	h := &hook{see}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.hooks = append(v.hooks[:len(v.hooks):len(v.hooks)], h)

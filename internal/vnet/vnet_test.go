@@ -197,6 +197,29 @@ func TestTapAndFilter(t *testing.T) {
 	})
 }
 
+func TestRewrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := New(MTU(10))
+		a, b := pair(t, v)
+		var seen []string
+		end := v.Rewrite(func(p Packet) []byte { return bytes.ReplaceAll(p.Data, []byte("bad"), []byte("much better")) })
+		v.Tap(func(p Packet) { seen = append(seen, string(p.Data)) })
+		sent := []byte("bad")
+		if _, err := a.WriteTo(sent, b.LocalAddr()); err != nil || string(sent) != "bad" {
+			t.Errorf("the sender's bytes are %q now, %v", sent, err)
+		}
+		send(t, a, b, "good")
+		end()
+		send(t, a, b, "bad again")
+		if got := fmt.Sprint(drain(t, b)); got != "[good bad again]" || v.Stats().Oversize != 1 { // over the MTU when rewritten
+			t.Errorf("received %s, stats %+v", got, v.Stats())
+		}
+		if got := fmt.Sprint(seen); got != "[much better good bad again]" {
+			t.Errorf("a tap behind it saw %s", got)
+		}
+	})
+}
+
 func TestBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := New(Queue(3), MTU(10))
