@@ -18,6 +18,7 @@ type realPeer struct {
 	stack         *sipua.Stack
 	to            sipua.Target
 	seq           uint32
+	called        chan string // if not nil, told of each request: network and method
 }
 
 // newPeer makes a user agent that reaches a server over a network and answers everything with 200. Over tcp it does not
@@ -37,10 +38,16 @@ func newPeer(t testing.TB, name string, srv *Server, network string) *realPeer {
 			p.to = sipua.Target{Network: n, Addr: netip.MustParseAddrPort(addr)}
 		}
 	}
-	stack.Serve(func(_ context.Context, req *sipua.Request) {
-		_ = req.Respond(200, "OK", &sip.ContactHeader{Address: p.contact()})
-	})
+	stack.Serve(p.answer)
 	return p
+}
+
+// answer takes everything.
+func (p *realPeer) answer(_ context.Context, req *sipua.Request) {
+	if p.called != nil {
+		p.called <- req.Source().Network + " " + string(req.Method)
+	}
+	_ = req.Respond(200, "OK", &sip.ContactHeader{Address: p.contact()})
 }
 
 func (p *realPeer) contact() sip.Uri {

@@ -13,11 +13,12 @@ import (
 // branch is one forwarded copy of a request.
 type branch struct {
 	// Immutable
-	s       *Server
-	request *sip.Request
-	to      sipua.Target
-	limit   time.Duration // of silence before a final response; 0 means the transaction's own timers
-	cancels chan string   // at most one: the reason to cancel with
+	s        *Server
+	request  *sip.Request
+	to       sipua.Target
+	instance string        // of the endpoint it leads to
+	limit    time.Duration // of silence before a final response; 0 means the transaction's own timers
+	cancels  chan string   // at most one: the reason to cancel with
 
 	err error // why it ended without a final response; set before the event that tells
 }
@@ -36,9 +37,20 @@ func (b *branch) cancel(reason string) {
 	}
 }
 
+// serve is run; a fault in it fails the branch.
+func (b *branch) serve(ctx context.Context, events chan<- branchEvent) {
+	if !b.s.contain("forwarding", func() { b.run(ctx, events) }) {
+		b.err = errFault
+		events <- branchEvent{b, nil}
+	}
+}
+
+// errFault ends a branch with which something is wrong here.
+var errFault = errors.New("server: fault")
+
 // run sends the request and reports its responses, up to the final one. Repetitions of a 2xx come as strays.
 func (b *branch) run(ctx context.Context, events chan<- branchEvent) {
-	tx, err := b.s.stack.Send(ctx, b.request, b.to)
+	tx, err := b.s.stack.Relay(ctx, b.request, b.to)
 	if err != nil {
 		b.err = err
 		events <- branchEvent{b, nil}

@@ -21,7 +21,7 @@ type Config struct {
 	Domain       string           // default: the host of the first listener
 	Users        string           // path of a file with digest users; see readUsers for its format
 	Open         bool             // anybody on loopback may register; refused on other addresses
-	StateDir     string           // stored messages; "" keeps them in memory only
+	StateDir     string           // stored messages, and who is signed in; "" keeps both in memory only
 	TLS          *tls.Config      // for tls listeners
 	Logger       *slog.Logger
 	Trace        func(sipua.TraceEvent)

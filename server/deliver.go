@@ -23,7 +23,7 @@ func (s *Server) deliverStored(user string) {
 	s.delivering[user] = false
 	s.work.Go(func() {
 		for again := true; again; {
-			s.deliverAll(user)
+			s.contain("delivering", func() { s.deliverAll(user) })
 			s.mu.Lock()
 			if again = s.delivering[user] && s.ctx.Err() == nil; again {
 				s.delivering[user] = false
@@ -72,8 +72,8 @@ func (s *Server) deliver(m message, targets []target) int {
 	events := make(chan branchEvent, 64)
 	var all sync.WaitGroup
 	for _, t := range targets {
-		b := &branch{s: s, request: s.storedRequest(m, t), to: t.to, limit: messageLimit, cancels: make(chan string, 1)}
-		all.Go(func() { b.run(s.ctx, events) })
+		b := &branch{s: s, request: s.storedRequest(m, t), to: t.to, instance: t.instance, limit: messageLimit, cancels: make(chan string, 1)}
+		all.Go(func() { b.serve(s.ctx, events) })
 	}
 	s.work.Go(func() {
 		all.Wait()

@@ -15,14 +15,20 @@ const allowed = "REGISTER, PUBLISH, SUBSCRIBE, OPTIONS, INVITE, ACK, CANCEL, BYE
 
 // handle serves one request; a fault in it is the end of that request only.
 func (s *Server) handle(ctx context.Context, req *sipua.Request) {
+	if !s.contain("serving "+string(req.Method), func() { s.route(ctx, req) }) {
+		s.refuse(req, 500, "Server Internal Error")
+	}
+}
+
+// contain runs f so that a fault in it ends nothing but f, and is logged. It reports whether there was none.
+func (s *Server) contain(what string, f func()) (ok bool) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.log.Error("fault while serving a request", "method", req.Method, "fault", fmt.Sprint(fault),
-				"stack", string(debug.Stack()))
-			s.refuse(req, 500, "Server Internal Error")
+			s.log.Error("fault while "+what, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
 		}
 	}()
-	s.route(ctx, req)
+	f()
+	return true
 }
 
 // route decides who serves a request. It does nothing itself.

@@ -13,6 +13,9 @@
 //   - a message store (message.go, deliver.go, store.go, journal.go): a MESSAGE for a user who is away is accepted with
 //     202, is on disk before that is said, and is delivered in order when the user signs in (RFC 3428 §8).
 //
+// What clients tell it of themselves is noted as it changes (ledger.go) and taken up by the next process (restore.go): a
+// server that was killed is useful as soon as it is started again, not only when everybody has refreshed.
+//
 // A request enters through dispatch.go, which only routes. Who may do what is decided in identify.go: digest users from
 // a file, or anybody on a loopback address. What a stranger can cost is bounded in limit.go: to an address that has not
 // proved itself never more bytes are sent than came from it, and nothing is kept for it.

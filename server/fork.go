@@ -24,7 +24,7 @@ type responses struct {
 	branches []*branch
 
 	// Owned by run
-	best     *sip.Response // best final response so far, as it came
+	best     *sip.Response // best final response so far, without our Via
 	sent     int           // status of the final response sent upstream; 0 none
 	canceled bool
 }
@@ -44,11 +44,11 @@ func (s *Server) try(ctx context.Context, req *sipua.Request, targets []target, 
 	var all sync.WaitGroup
 	for _, t := range targets {
 		b := &branch{
-			s: s, request: s.forwarded(req.Request, t, req.Source(), mark), to: t.to, limit: limit,
+			s: s, request: s.forwarded(req.Request, t, req.Source(), mark), to: t.to, instance: t.instance, limit: limit,
 			cancels: make(chan string, 1),
 		}
 		r.branches = append(r.branches, b)
-		all.Go(func() { b.run(ctx, events) })
+		all.Go(func() { b.serve(ctx, events) })
 	}
 	go func() { // ends when the branches have, which end with ctx or their timers
 		all.Wait()
@@ -92,13 +92,13 @@ func (r *responses) take(e branchEvent) (decided bool) {
 	switch {
 	case res == nil:
 		r.keep(e.branch.failure(r.req))
-	case res.StatusCode == 100:
+	case res.StatusCode == 100 || !removeOwnVia(res):
 	case res.IsProvisional():
 		r.provisional(res)
 	case res.IsSuccess():
 		r.success(res)
 		if r.invite {
-			r.cancelAll(sipua.CompletedElsewhere)
+			r.cancelAll(sipua.AnsweredBy(e.branch.instance).String())
 		}
 	default:
 		r.keep(res)
@@ -112,8 +112,8 @@ func (r *responses) take(e branchEvent) (decided bool) {
 
 // provisional passes a 1xx on, as long as nothing is decided.
 func (r *responses) provisional(res *sip.Response) {
-	if up := upstream(res); up != nil && r.sent == 0 {
-		r.send(up)
+	if r.sent == 0 {
+		r.send(res)
 	}
 }
 
@@ -123,16 +123,12 @@ func (r *responses) success(res *sip.Response) {
 	if r.sent != 0 && !r.invite {
 		return
 	}
-	up := upstream(res)
-	if up == nil {
-		return
-	}
 	if r.sent >= 300 { // the server transaction has ended with something else
 		r.s.forwardStateless(res)
 		return
 	}
 	r.sent = res.StatusCode
-	if !r.send(up) {
+	if !r.send(res) {
 		r.s.forwardStateless(res)
 	}
 }
@@ -166,13 +162,12 @@ func (r *responses) finish() {
 	case best.StatusCode == 503: // RFC 3261 §16.7 step 6: it says something of the branch, not of this server
 		r.respond(500, "All Endpoints Are Overloaded")
 	default:
-		up := upstream(best)
-		if up == nil { // made here, for a branch that failed
+		if best.Via() == nil { // made here, for a branch that failed
 			r.respond(best.StatusCode, best.Reason)
 			return
 		}
 		r.sent = best.StatusCode
-		r.send(up)
+		r.send(best)
 	}
 }
 

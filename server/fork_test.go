@@ -69,7 +69,7 @@ func TestForkFirstAnswerWins(t *testing.T) {
 			t.Fatalf("got %d from %s", final.StatusCode, final.Contact().Address.Host)
 		}
 		time.Sleep(100 * time.Millisecond)
-		if got := b1.cancels(); len(got) != 1 || got[0] != sipua.CompletedElsewhere {
+		if got := b1.cancels(); len(got) != 1 || got[0] != sipua.CompletedElsewhere+`;instance="`+b2.instance()+`"` {
 			t.Errorf("the loser was canceled with %q", got)
 		}
 		if got := b3.cancels(); len(got) != 0 {

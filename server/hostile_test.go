@@ -25,7 +25,7 @@ var nasty = []struct {
 	{"valid but odd white space", head("OPTIONS sip:example.test SIP/2.0") + "TO :\r\n sip:example.test\r\n" + tail("OPTIONS"), 200},
 	{"no hops left", head("OPTIONS sip:bob@example.test SIP/2.0") + "To: <sip:b@h>\r\nMax-Forwards: 0\r\n" + tail("OPTIONS"), 483},
 	{"unknown scheme", head("OPTIONS nobodyKnowsThisScheme:totallyopaquecontent SIP/2.0") + "To: <sip:b@h>\r\n" + tail("OPTIONS"), 416},
-	{"unknown method", head("NEWMETHOD sip:nobody@example.test SIP/2.0") + "To: <sip:b@h>\r\n" + tail("NEWMETHOD"), 404},
+	{"unknown method", head("NEWMETHOD sip:nobody@example.test SIP/2.0") + "To: <sip:b@h>\r\n" + tail("NEWMETHOD"), 480},
 	{"method mismatch", head("OPTIONS sip:example.test SIP/2.0") + "To: <sip:b@h>\r\n" + tail("INVITE"), 400},
 	{"no To", head("OPTIONS sip:example.test SIP/2.0") + tail("OPTIONS"), 400},
 	{"two Call-IDs", head("OPTIONS sip:example.test SIP/2.0") + "To: <sip:b@h>\r\nCall-ID: 2\r\n" + tail("OPTIONS"), 400},
@@ -141,6 +141,169 @@ func FuzzServer(f *testing.F) {
 			tx.Terminate()
 			carol := w.ua("carol", "127.0.3.1")
 			carol.register()
+			if n := w.srv.stack.Stats().Faults + uint64(w.faults.Load()); n != 0 {
+				t.Fatalf("%d faults", n)
+			}
+		})
+	})
+}
+
+// mangling is how a fuzzer spoils a valid request: it picks by byte, so that it finds its way in small steps.
+type mangling struct {
+	t    *testing.T
+	w    *world
+	data []byte
+	seen []*sip.Response // of requests before, to take tags, routes and marks from
+}
+
+// next is the next choice out of n.
+func (m *mangling) next(n int) int {
+	if len(m.data) == 0 {
+		return 0
+	}
+	c := int(m.data[0]) % n
+	m.data = m.data[1:]
+	return c
+}
+
+func (m *mangling) pick(of ...string) string { return of[m.next(len(of))] }
+
+// request builds a request that is nearly right.
+func (m *mangling) request(u, other *ua) *sip.Request {
+	methods := []sip.RequestMethod{
+		sip.REGISTER, sip.INVITE, sip.MESSAGE, sip.SUBSCRIBE, sip.PUBLISH, sip.OPTIONS, sip.BYE, sip.CANCEL, sip.NOTIFY, sip.PRACK,
+		sip.UPDATE, sip.REFER, "FOO",
+	}
+	to := other.uri()
+	switch m.next(7) {
+	case 1:
+		to = u.uri()
+	case 2:
+		to.User = ""
+	case 3:
+		to.UriParams.Add("gr", m.pick("", u.instance(), "x"))
+	case 4:
+		to = other.contact().Address
+	case 5:
+		to.Host, to.Port = serverAddr.Addr().String(), int(serverAddr.Port())
+	case 6:
+		to.UriParams.Add("lr", "")
+		to.User = "d." + m.pick("", "0", "zz")
+	}
+	req := u.request(methods[m.next(len(methods))], to)
+	if len(m.seen) > 0 && m.next(2) == 1 {
+		m.continueDialog(req, m.seen[m.next(len(m.seen))])
+	}
+	for range m.next(4) {
+		req.AppendHeader(sip.NewHeader(
+			m.pick("Event", "Expires", "SIP-If-Match", "Require", "Proxy-Require", "Supported", "Accept", "Content-Type", "Route",
+				"Record-Route", "Reason", "Max-Forwards", "Replaces", "Authorization"),
+			m.pick("presence", "reg", "0", "60", "4294967295", "-1", "", "gruu", "<sip:127.0.0.1;lr>", "<sip:d.1@127.0.0.1;lr>",
+				"application/pidf+xml", "application/im-iscomposing+xml", "Digest realm=\"x\"", "<sip:x@127.0.9.9;lr>, <sip:127.0.0.1>"),
+		))
+	}
+	switch c := req.Contact(); m.next(6) {
+	case 1:
+		req.RemoveHeader("Contact")
+	case 2:
+		c.Params.Add("expires", m.pick("0", "60", "x", "99999999999"))
+		c.Params.Add("+sip.instance", m.pick(`"<urn:x>"`, `""`, u.instance()))
+		c.Params.Add("reg-id", m.pick("1", "2", ""))
+	case 3:
+		c.Address = sip.Uri{Wildcard: true, Host: "*"}
+	case 4:
+		c.Address.Host = m.pick("127.0.0.1", "localhost", "[::1]", "example.test", "127.0.9.9")
+	case 5:
+		c.Address.UriParams.Add("transport", m.pick("tcp", "tls", "sctp", ""))
+	}
+	req.CSeq().SeqNo = uint32(m.next(3)) * 0x3fffffff
+	req.SetBody(m.data[:m.next(len(m.data)+1)])
+	return req
+}
+
+// continueDialog puts a request into the dialog or transaction of an answer.
+func (m *mangling) continueDialog(req *sip.Request, res *sip.Response) {
+	req.ReplaceHeader(sip.HeaderClone(res.CallID()))
+	if m.next(2) == 1 {
+		req.ReplaceHeader(sip.HeaderClone(res.To()))
+	}
+	if m.next(2) == 1 {
+		req.ReplaceHeader(sip.HeaderClone(res.From()))
+	}
+	if m.next(2) == 1 {
+		for _, h := range res.GetHeaders("Record-Route") {
+			req.AppendHeader(&sip.RouteHeader{Address: h.(*sip.RecordRouteHeader).Address})
+		}
+	}
+	if c := res.Contact(); c != nil && !c.Address.Wildcard && m.next(2) == 1 {
+		req.Recipient = *c.Address.Clone()
+	}
+	if etag := res.GetHeader("SIP-ETag"); etag != nil {
+		req.AppendHeader(sip.NewHeader("SIP-If-Match", etag.Value()))
+	}
+	if m.next(3) == 1 { // the same branch again: a repetition that is none, or the CANCEL of something
+		branch, _ := res.Via().Params.Get("branch")
+		req.PrependHeader(&sip.ViaHeader{Params: sip.HeaderParams{{K: "branch", V: branch}}})
+	}
+}
+
+// FuzzConversation sends sequences of nearly right requests that refer to each other, to a server in the middle of its
+// work. It must neither break nor lose count of what it holds.
+func FuzzConversation(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 0})
+	f.Add([]byte{1, 0, 1, 0, 0, 0, 0, 6, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0})
+	f.Add([]byte{0, 3, 1, 0, 1, 0, 2, 0, 3, 1, 1, 1, 1, 0, 2, 1, 2, 3, 4, 5})
+	f.Add([]byte{1, 4, 0, 1, 0, 0, 7, 10, 4, 2, 1, 1, 0, 1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 400 {
+			return
+		}
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			alice, b1, b2 := w.ua("alice", "127.0.1.1"), w.ua("bob", "127.0.2.1"), w.ua("bob", "127.0.2.2")
+			b1.register()
+			b2.register()
+			b2.ringing(486, time.Second)
+			m := &mangling{t: t, w: w, data: data}
+			for range 8 {
+				from, to := alice, b1
+				if m.next(2) == 1 {
+					from, to = b1, alice
+				}
+				tx, err := from.stack.Send(t.Context(), m.request(from, to), sipua.Target{Network: "udp", Addr: serverAddr})
+				if err != nil {
+					continue // the choices came to nothing that could be sent
+				}
+				wait := time.After(time.Duration(m.next(3)) * 700 * time.Millisecond)
+				select {
+				case res, ok := <-tx.Responses():
+					if ok {
+						m.seen = append(m.seen, res)
+					}
+				case <-wait:
+				}
+				if m.next(3) == 1 {
+					tx.Cancel("")
+				}
+				if len(m.data) == 0 {
+					break
+				}
+			}
+			time.Sleep(10 * time.Minute) // everything that was begun ends by itself
+			if n := w.srv.stack.Stats().Transactions; n > 4 {
+				t.Errorf("%d transactions are left over", n) // a subscription may be at its NOTIFY
+			}
+			if n := w.srv.stack.Stats().Faults + uint64(w.faults.Load()); n != 0 {
+				t.Fatalf("%d faults", n)
+			}
+			w.srv.mu.Lock()
+			if len(w.srv.active) > 0 {
+				t.Errorf("still counted as under way: %v", w.srv.active)
+			}
+			w.srv.mu.Unlock()
+			carol := w.ua("carol", "127.0.3.1")
+			carol.register()
+			alice.expect(200, alice.message(carol, "still here"))
 		})
 	})
 }

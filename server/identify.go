@@ -56,11 +56,8 @@ func (s *Server) challenge(req *sipua.Request, stale, proxy bool) {
 // that where it would be more than the stranger has sent.
 func (s *Server) refuse(req *sipua.Request, code int, reason string, headers ...sip.Header) {
 	res := req.Response(code, reason, nil, headers...)
-	if !s.peers.maySend(req.Source(), req.Size(), len(res.String()), time.Now()) {
-		req.Drop()
-		return
-	}
-	if err := req.SendOnce(res); err != nil {
+	may := func(length int) bool { return s.mayAnswer(req.Source(), req.Size(), length) }
+	if err := req.SendOnce(res, may); err != nil {
 		s.log.Debug("refusal not sent", "code", code, "source", req.Source(), "err", err)
 	}
 }

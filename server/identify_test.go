@@ -77,6 +77,25 @@ func TestDigestUsers(t *testing.T) {
 	})
 }
 
+// Old telephones give up on a first challenge that they do not know, so SHA-256 is offered only where somebody can use it.
+func TestChallengeOffersWhatUsersHave(t *testing.T) {
+	h := sipua.NewHA1("bob", domain, "builder")
+	for line, want := range map[string]int{"bob:" + domain + ":" + h.MD5: 1, "bob:" + domain + ":" + h.MD5 + ":" + h.SHA256: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			path := usersFile(t, 0o600, line)
+			w := newWorld(t, func(c *Config) { c.Open, c.Users = false, path })
+			bob := w.ua("bob", "127.0.2.1")
+			res := bob.expect(401, bob.registration(600))
+			if got := len(res.GetHeaders("WWW-Authenticate")); got != want {
+				t.Errorf("%d challenges, want %d", got, want)
+			}
+			if res := bob.withPassword(bob.registration(600), "builder"); res == nil || res.StatusCode != 200 {
+				t.Errorf("got %v", res)
+			}
+		})
+	}
+}
+
 func TestUsersFile(t *testing.T) {
 	md5 := strings.Repeat("0a", 16)
 	for line, problem := range map[string]string{
@@ -174,6 +193,51 @@ func TestNoAmplification(t *testing.T) {
 			t.Error("nothing came back at all")
 		}
 	})
+}
+
+// What the stack answers by itself, without asking the server, obeys the same rule: however short a malformed request
+// is, and however many come, the answers are together no longer than they.
+func TestNoAmplificationByMalformedRequests(t *testing.T) {
+	const via = "v:SIP/2.0/UDP a;rport\r\n"
+	for name, data := range map[string]string{
+		"nothing but a Via":   "A a:a SIP/2.0\r\n" + via + "\r\n",
+		"another version":     "A a:a SIP/3.0\r\n" + via + "\r\n",
+		"no end":              "A a:a SIP/2.0\r\n" + via,
+		"bad length":          "A a:a SIP/2.0\r\n" + via + "l:x\r\n\r\n",
+		"cancels nothing":     "CANCEL a:a SIP/2.0\r\n" + via + "f:<a:a>\r\nt:<a:a>\r\ni:1\r\nCSeq:1 CANCEL\r\n\r\n",
+		"many fields, no To":  "A a:a SIP/2.0\r\n" + via + strings.Repeat(via, 20) + "\r\n",
+		"a long refused From": "A a:a SIP/2.0\r\n" + via + "f:" + strings.Repeat("<", 300) + "\r\n\r\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{t: t, net: newWorld(t).net}
+			path := usersFile(t, 0o600, "bob:builder")
+			w.start(func(c *Config) {
+				c.Open, c.Users, c.Listen = false, path, []sipua.Listener{{Network: "udp", Address: "192.0.2.1:5060"}}
+			})
+			pc, err := w.net.ListenPacket(t.Context(), "udp", "198.51.100.7:5060")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pc.Close()
+			sent, received, buf := 0, 0, make([]byte, 65536)
+			for range 20 {
+				n, err := pc.WriteTo([]byte(data), netUDP("192.0.2.1:5060"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				sent += n
+				_ = pc.SetReadDeadline(time.Now().Add(time.Second))
+				for err == nil {
+					if n, _, err = pc.ReadFrom(buf); err == nil {
+						received += n
+					}
+				}
+			}
+			if received > sent || received == 0 && name != "no end" {
+				t.Errorf("%s: %d bytes sent, %d received", name, sent, received)
+			}
+		})
+	}
 }
 
 func TestFloodIsLimited(t *testing.T) {

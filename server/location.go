@@ -52,25 +52,19 @@ func (b *binding) replaces(old *binding) bool {
 
 // location knows the bindings of all users (RFC 3261 §10.3).
 type location struct {
+	ledger *ledger // Immutable after Start
+
 	mu sync.Mutex
 	// Guarded by mu
 	users  map[string][]*binding
-	seen   map[string]bool // users who registered once
 	flows  map[string]*binding
 	temped map[string]*binding // by tempGRUU
 }
 
 func newLocation() *location {
 	return &location{
-		users: map[string][]*binding{}, seen: map[string]bool{}, flows: map[string]*binding{}, temped: map[string]*binding{},
+		ledger: &ledger{}, users: map[string][]*binding{}, flows: map[string]*binding{}, temped: map[string]*binding{},
 	}
-}
-
-// known reports whether a user has ever registered.
-func (l *location) known(user string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.seen[user]
 }
 
 // bindings returns the live bindings of a user, oldest first.
@@ -147,9 +141,6 @@ func (l *location) update(user string, asked []*binding, now time.Time) ([]*bind
 		return nil, &refusal{403, "Too Many Endpoints Of This User"}
 	}
 	l.setLocked(user, next)
-	if len(next) > 0 && len(l.seen) < 4*maxUsers {
-		l.seen[user] = true
-	}
 	return next, nil
 }
 
@@ -166,8 +157,18 @@ func (l *location) clear(user, callID string, cseq uint32) *refusal {
 	return nil
 }
 
-// setLocked replaces the bindings of a user and keeps the indexes in step.
+// setLocked replaces the bindings of a user, also in the ledger.
 func (l *location) setLocked(user string, next []*binding) {
+	l.indexLocked(user, next)
+	if len(next) == 0 {
+		l.ledger.keep(keptBindings, user, nil)
+		return
+	}
+	l.ledger.keep(keptBindings, user, saveBindings(next))
+}
+
+// indexLocked replaces the bindings of a user and keeps the indexes in step.
+func (l *location) indexLocked(user string, next []*binding) {
 	for _, b := range l.users[user] {
 		if key := contactKey(&b.contact.Address); l.flows[key] == b {
 			delete(l.flows, key)

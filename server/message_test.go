@@ -34,7 +34,6 @@ func TestStoreAndForward(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		alice, bob := w.ua("alice", "127.0.1.1"), w.ua("bob", "127.0.2.1")
-		alice.expect(404, alice.message(bob, "who are you"))
 		bob.register()
 		bob.expect(200, bob.registration(0))
 		var want []string
@@ -71,6 +70,30 @@ func TestStoreAndForward(t *testing.T) {
 		time.Sleep(time.Second)
 		if n := len(bob.texts()); n != len(want) {
 			t.Errorf("delivered again: %d", n)
+		}
+	})
+}
+
+// On an open server everybody may come yet: what is sent to somebody who has never been there waits, but not for more
+// such users than a flood of invented names could make expensive.
+func TestMessageBeforeTheFirstSignIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		alice, bob := w.ua("alice", "127.0.1.1"), w.ua("bob", "127.0.2.1")
+		alice.expect(202, alice.message(bob, "welcome"))
+		alice.expect(480, alice.request(sip.INVITE, bob.uri()))
+		for i := range maxUnseen - 1 {
+			if err := w.srv.store.put(message{To: "nobody" + itoa(i), From: "alice"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eve := w.ua("eve", "127.0.3.1")
+		alice.expect(480, alice.message(eve, "one too many"))
+		alice.expect(202, alice.message(bob, "you are awaited already"))
+		bob.register()
+		time.Sleep(time.Second)
+		if got := bob.texts(); !slices.Equal(got, []string{"welcome", "you are awaited already"}) {
+			t.Errorf("got %q", got)
 		}
 	})
 }
@@ -139,7 +162,7 @@ func TestDeliveryWaitsForTheAnswer(t *testing.T) {
 }
 
 func TestStoreIsBounded(t *testing.T) {
-	st, err := openStore("", quiet)
+	st, err := openStore("", true, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,14 +203,14 @@ func TestJournalSurvivesACrash(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_ = st.journal.lock.Close()
+			_ = st.lock.Close()
 			if err := os.WriteFile(path, damage(data), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			again := mustOpen(t, dir)
 			defer again.close()
-			if n := again.count("bob"); n != 9 || !again.known("bob") {
-				t.Fatalf("%d messages, known %t", n, again.known("bob"))
+			if n := again.count("bob"); n != 9 || !again.names["bob"] {
+				t.Fatalf("%d messages, known %t", n, again.names["bob"])
 			}
 			if m, _ := again.first("bob", time.Now()); string(m.Body) != "1" {
 				t.Errorf("the first is %q", m.Body)
@@ -253,7 +276,7 @@ func TestJournalIsCompacted(t *testing.T) {
 func TestStateDirectoryHasOneServer(t *testing.T) {
 	dir := t.TempDir()
 	st := mustOpen(t, dir)
-	if _, err := openStore(dir, quiet); err == nil || !strings.Contains(err.Error(), "in use by another server") {
+	if _, err := openStore(dir, true, quiet); err == nil || !strings.Contains(err.Error(), "in use by another server") {
 		t.Errorf("got %v", err)
 	}
 	if err := st.close(); err != nil {
@@ -286,7 +309,7 @@ func TestServerRestartKeepsMessages(t *testing.T) {
 
 func mustOpen(t *testing.T, dir string) *store {
 	t.Helper()
-	st, err := openStore(dir, quiet)
+	st, err := openStore(dir, true, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

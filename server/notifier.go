@@ -22,6 +22,8 @@ const (
 // subscriptionKey names the dialog of a subscription as this side sees it.
 type subscriptionKey struct{ callID, localTag, remoteTag string }
 
+func (k subscriptionKey) String() string { return k.callID + " " + k.localTag + " " + k.remoteTag }
+
 // notifier keeps all subscriptions (RFC 6665 §4.2).
 type notifier struct {
 	s *Server // Immutable
@@ -64,6 +66,10 @@ type subscription struct {
 	last    []byte
 }
 
+func newSubscription(n *notifier) *subscription {
+	return &subscription{n: n, change: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
+}
+
 // refreshed is what a SUBSCRIBE inside the dialog changes.
 type refreshed struct {
 	cseq    uint32
@@ -92,15 +98,24 @@ func (n *notifier) add(sub *subscription) bool {
 		n.watched[key] = map[*subscription]bool{}
 	}
 	n.watched[key][sub] = true
+	n.keepLocked(sub)
 	return true
 }
 
-// remove forgets a subscription.
+// keepLocked notes a subscription in the ledger.
+func (n *notifier) keepLocked(sub *subscription) {
+	n.s.ledger.keep(keptSubscriptions, sub.key().String(), saveSubscription(sub))
+}
+
+// remove forgets a subscription. One that only ends because the server does is for the next one to go on with.
 func (n *notifier) remove(sub *subscription) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.all[sub.key()] != sub {
 		return
+	}
+	if n.s.ctx.Err() == nil {
+		n.s.ledger.keep(keptSubscriptions, sub.key().String(), nil)
 	}
 	delete(n.all, sub.key())
 	if n.counts[sub.watcher]--; n.counts[sub.watcher] == 0 {
@@ -126,6 +141,7 @@ func (n *notifier) refresh(key subscriptionKey, watcher, event string, r refresh
 		return &refusal{500, "Request Out Of Order"}
 	}
 	sub.cseq, sub.contact, sub.to, sub.expires = r.cseq, r.contact, r.to, r.expires
+	n.keepLocked(sub)
 	return nil
 }
 
@@ -207,7 +223,7 @@ func (sub *subscription) notify(ctx context.Context, left time.Duration, must bo
 	}
 	sub.last = state
 	req, to := sub.request(state, left)
-	tx, err := sub.n.s.stack.Send(ctx, req, to)
+	tx, err := sub.n.s.stack.Relay(ctx, req, to)
 	if err != nil {
 		sub.n.s.log.Info("subscription ended: its watcher cannot be reached", "watcher", sub.watcher, "err", err)
 		return false

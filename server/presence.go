@@ -23,13 +23,15 @@ type publication struct {
 
 // presence knows the publications of all users.
 type presence struct {
+	ledger *ledger // Immutable after Start
+
 	mu sync.Mutex
 	// Guarded by mu
 	users map[string][]*publication
 	clock uint64 // counts what was received
 }
 
-func newPresence() *presence { return &presence{users: map[string][]*publication{}} }
+func newPresence() *presence { return &presence{ledger: &ledger{}, users: map[string][]*publication{}} }
 
 // deviceOf is the endpoint a document is about.
 func deviceOf(d *body.PIDF) string {
@@ -59,7 +61,7 @@ func (p *presence) add(user string, pub *publication, now time.Time) *refusal {
 	}
 	p.clock++
 	pub.received = p.clock
-	p.users[user] = append(rest, pub)
+	p.setLocked(user, append(rest, pub))
 	return nil
 }
 
@@ -78,7 +80,19 @@ func (p *presence) change(user, etag, next string, document *body.PIDF, expires,
 		changed.document, changed.device, changed.received = *document, deviceOf(document), p.clock
 	}
 	p.users[user][i] = &changed
+	p.setLocked(user, p.users[user])
 	return nil
+}
+
+// setLocked replaces the publications of a user, also in the ledger.
+func (p *presence) setLocked(user string, pubs []*publication) {
+	if len(pubs) == 0 {
+		delete(p.users, user)
+		p.ledger.keep(keptPublications, user, nil)
+		return
+	}
+	p.users[user] = pubs
+	p.ledger.keep(keptPublications, user, savePublications(pubs))
 }
 
 // remove ends a publication.
@@ -100,13 +114,11 @@ func (p *presence) keepLocked(user string, keep func(*publication) bool) bool {
 			rest = append(rest, o)
 		}
 	}
-	dropped := len(rest) < len(p.users[user])
-	if len(rest) == 0 {
-		delete(p.users, user)
-	} else {
-		p.users[user] = rest
+	if len(rest) == len(p.users[user]) {
+		return false
 	}
-	return dropped
+	p.setLocked(user, rest)
+	return true
 }
 
 // expire ends what has run out and returns the users concerned.
@@ -154,6 +166,7 @@ func (s *Server) presenceDocument(user, watcher string) []byte {
 		doc.Tuples = []body.Tuple{{ID: "registration", Open: open, Contact: s.aor(user)}}
 	}
 	if watcher != user {
+		doc.Person.Wish, doc.Person.Extra, doc.Person.Timestamp = "", nil, time.Time{} // what its devices tell each other
 		for i := range doc.Tuples {
 			doc.Tuples[i].Extra, doc.Tuples[i].Timestamp = nil, time.Time{}
 		}

@@ -17,8 +17,9 @@ const maxActive = 1024
 
 // target is one place to forward a request to: its next Request-URI and the way there.
 type target struct {
-	uri sip.Uri
-	to  sipua.Target
+	uri      sip.Uri
+	to       sipua.Target
+	instance string // of the endpoint, "" if it is not known
 }
 
 // proxy forwards a request and its responses (RFC 3261 §16). mark is its loopMark. inDialog tells that it belongs to a
@@ -170,7 +171,7 @@ func (s *Server) userTargets(user string) []target {
 
 func (s *Server) bindingTarget(b *binding) (target, bool) {
 	to, ok := s.reach(&b.contact.Address, b.source)
-	return target{b.contact.Address, to}, ok
+	return target{b.contact.Address, to, b.instance}, ok
 }
 
 // located looks the next hop up.
@@ -180,12 +181,12 @@ func (s *Server) located(ctx context.Context, uri, next sip.Uri) ([]target, *ref
 		s.log.Info("next hop not found", "uri", next.String(), "err", err)
 		return nil, &refusal{480, "The Next Hop Cannot Be Found"}
 	}
-	return []target{{uri, found[0]}}, nil
+	return []target{{uri: uri, to: found[0]}}, nil
 }
 
 // forwarded prepares the copy of a request for one target (RFC 3261 §16.6).
 func (s *Server) forwarded(req *sip.Request, t target, source sipua.Target, mark string) *sip.Request {
-	out := req.Clone()
+	out := sipua.CloneRequest(req)
 	out.Recipient = *t.uri.Clone() // step 2
 	out.Recipient.Headers = nil
 	hops := sip.MaxForwardsHeader(defaultHops)
@@ -239,29 +240,23 @@ func (s *Server) forwardACK(ctx context.Context, req *sipua.Request, inDialog bo
 // forwardStray passes on a 2xx whose transaction is over: the repetition of one that was forwarded, or that of another
 // branch, which came late (RFC 3261 §16.7). The branch must be one of ours.
 func (s *Server) forwardStray(_ context.Context, res *sip.Response) {
-	if _, ours := s.ownBranch(res.Via()); !ours {
-		return
-	}
-	s.forwardStateless(res)
+	s.contain("forwarding", func() {
+		if _, ours := s.ownBranch(res.Via()); ours && removeOwnVia(res) {
+			s.forwardStateless(res)
+		}
+	})
 }
 
 // forwardStateless sends a response upstream by its Vias.
 func (s *Server) forwardStateless(res *sip.Response) {
-	up := upstream(res)
-	if up == nil {
-		return
-	}
-	if err := s.stack.Forward(up); err != nil {
+	if err := s.stack.Forward(res); err != nil {
 		s.log.Debug("response not forwarded", "code", res.StatusCode, "err", err)
 	}
 }
 
-// upstream removes our own Via from a response (RFC 3261 §16.7 step 3). Nil if none is left: it was for us alone.
-func upstream(res *sip.Response) *sip.Response {
-	up := res.Clone()
-	up.RemoveHeader("Via")
-	if up.Via() == nil {
-		return nil
-	}
-	return up
+// removeOwnVia takes our own Via from a response (RFC 3261 §16.7 step 3). It reports whether one is left: else it was for us
+// alone.
+func removeOwnVia(res *sip.Response) bool {
+	res.RemoveHeader("Via")
+	return res.Via() != nil
 }

@@ -7,10 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -19,39 +21,52 @@ import (
 
 // signer makes marks that only this server can make, so that what it wrote into a message is recognised when it comes
 // back and nothing else is.
-type signer struct{ key [32]byte }
+type signer struct {
+	key  [32]byte
+	macs *sync.Pool // of hash.Hash with the key in it
+}
 
 // openSigner reads the key in dir, so that dialogs outlive a restart of the server, or makes one. Without a directory the
 // key lives as long as the process.
 func openSigner(dir string) (signer, error) {
 	var s signer
 	_, _ = rand.Read(s.key[:]) // crypto/rand.Read does not fail
+	err := s.load(dir)
+	s.macs = &sync.Pool{New: func() any { return hmac.New(sha256.New, s.key[:]) }}
+	return s, err
+}
+
+// load reads the key in dir, or writes it there.
+func (s *signer) load(dir string) error {
 	if dir == "" {
-		return s, nil
+		return nil
 	}
 	path := filepath.Join(dir, "route.key")
 	key, err := os.ReadFile(path)
 	switch {
 	case err == nil && len(key) == len(s.key):
 		copy(s.key[:], key)
-		return s, nil
+		return nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return s, fmt.Errorf("key of routes: %w", err)
+		return fmt.Errorf("key of routes: %w", err)
 	}
 	if err := os.WriteFile(path, s.key[:], 0o600); err != nil {
-		return s, fmt.Errorf("key of routes: %w", err)
+		return fmt.Errorf("key of routes: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
 func (s signer) sign(purpose string, parts ...string) string {
-	m := hmac.New(sha256.New, s.key[:])
-	m.Write([]byte(purpose))
+	m := s.macs.Get().(hash.Hash)
+	defer s.macs.Put(m)
+	m.Reset()
+	text := make([]byte, 0, 512)
+	text = append(text, purpose...)
 	for _, p := range parts {
-		m.Write([]byte{0})
-		m.Write([]byte(p))
+		text = append(append(text, 0), p...)
 	}
-	return hex.EncodeToString(m.Sum(nil)[:10])
+	m.Write(text)
+	return hex.EncodeToString(m.Sum(text[:0])[:10])
 }
 
 // routeMark is the user part of our Record-Route: it makes a dialog's later requests recognisable as such. Without it

@@ -30,6 +30,7 @@ type Server struct {
 	// Immutable after Start
 	stack     *sipua.Stack
 	store     *store
+	ledger    *ledger
 	signature signer
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
@@ -62,7 +63,7 @@ func New(cfg Config) (*Server, error) {
 		s.auth = sipua.NewAuthenticator(cfg.Domain, func(user string) (sipua.HA1, bool) {
 			h, ok := s.users[user]
 			return h, ok
-		})
+		}, algorithms(users)...)
 	}
 	return s, nil
 }
@@ -72,7 +73,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.stack != nil {
 		return errors.New("server: already started")
 	}
-	st, err := openStore(s.cfg.StateDir, s.log)
+	st, err := openStore(s.cfg.StateDir, s.cfg.Open, s.log)
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
@@ -80,16 +81,22 @@ func (s *Server) Start(ctx context.Context) error {
 		_ = st.close()
 		return fmt.Errorf("server: %w", err)
 	}
-	stack, err := sipua.NewStack(ctx, sipua.StackConfig{
-		Listeners: s.cfg.Listen, ListenPacket: s.cfg.ListenPacket, ServerTLS: s.cfg.TLS, UserAgent: "offhook server",
-		Logger: s.log, Trace: s.cfg.Trace, Limit: s.admit, HoldCancel: true,
-	})
+	l, err := openLedger(s.cfg.StateDir, s.log)
 	if err != nil {
 		_ = st.close()
 		return fmt.Errorf("server: %w", err)
 	}
-	s.store, s.stack = st, stack
+	stack, err := sipua.NewStack(ctx, sipua.StackConfig{
+		Listeners: s.cfg.Listen, ListenPacket: s.cfg.ListenPacket, ServerTLS: s.cfg.TLS, UserAgent: "offhook server",
+		Logger: s.log, Trace: s.cfg.Trace, Limit: s.admit, MayAnswer: s.mayAnswer, HoldCancel: true,
+	})
+	if err != nil {
+		_ = errors.Join(l.close(), st.close())
+		return fmt.Errorf("server: %w", err)
+	}
+	s.store, s.ledger, s.stack = st, l, stack
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.restore(time.Now())
 	stack.HandleStray(s.forwardStray)
 	s.work.Go(s.sweep)
 	stack.Serve(s.handle)
@@ -109,7 +116,7 @@ func (s *Server) Close(ctx context.Context) error {
 			s.cancel()
 			err = s.stack.Close()
 			s.work.Wait()
-			err = errors.Join(err, s.store.close())
+			err = errors.Join(err, s.ledger.close(), s.store.close())
 		})
 		done <- err
 	}()
@@ -144,6 +151,11 @@ func (s *Server) admit(addr netip.Addr) bool {
 	return s.peers.admit(addr, time.Now())
 }
 
+// mayAnswer is asked before the stack answers by itself.
+func (s *Server) mayAnswer(source sipua.Target, received, answer int) bool {
+	return s.peers.maySend(source, received, answer, time.Now())
+}
+
 // sweep removes what has expired, and tells those who watch it.
 func (s *Server) sweep() {
 	tick := time.NewTicker(sweepInterval)
@@ -153,16 +165,20 @@ func (s *Server) sweep() {
 		case <-s.ctx.Done():
 			return
 		case now := <-tick.C:
-			for user, gone := range s.location.expire(now) {
-				s.registrationChanged(user, gone)
-			}
-			for _, user := range s.presence.expire(now) {
-				s.notifier.changed(user, eventPresence)
-			}
-			s.store.expire(now)
-			s.peers.sweep(now)
+			s.contain("sweeping", func() { s.sweepOnce(now) })
 		}
 	}
+}
+
+func (s *Server) sweepOnce(now time.Time) {
+	for user, gone := range s.location.expire(now) {
+		s.registrationChanged(user, gone)
+	}
+	for _, user := range s.presence.expire(now) {
+		s.notifier.changed(user, eventPresence)
+	}
+	s.store.expire(now)
+	s.peers.sweep(now)
 }
 
 // registrationChanged tells everybody concerned that the endpoints of a user changed. The publications of those that

@@ -1,8 +1,12 @@
 package server
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +17,7 @@ const (
 	maxStored      = 500      // messages of one user
 	maxStoredBytes = 1 << 20  // of one user
 	maxStoreBytes  = 64 << 20 // of all
+	maxUnseen      = 1000     // users of an open server that something waits for and who have never been there
 )
 
 // errFull is returned when a user, or everybody together, has too much stored.
@@ -40,16 +45,34 @@ func (m *message) size() int {
 
 func (m *message) expired(now time.Time) bool { return !m.Expires.IsZero() && !now.Before(m.Expires) }
 
+// Operations of the store's journal.
+const (
+	opAdd    = "add"    // a message
+	opRemove = "remove" // the message ID of User is done
+	opUser   = "user"   // User was there
+)
+
+// record is what one line of the journal says.
+type record struct {
+	Op      string   `json:"op"`
+	Message *message `json:"message,omitempty"`
+	User    string   `json:"user,omitempty"`
+	ID      uint64   `json:"id,omitempty"`
+}
+
 // mailbox holds the messages of one user, oldest first.
 type mailbox struct {
 	messages []message
 	bytes    int
 }
 
-// store keeps messages for users who are away, and on an open server the names of its users. Everything is in memory and,
+// store keeps messages for users who are away, and the names of those who have been there. Everything is in memory and,
 // if there is a directory, in a journal; what put has accepted is on disk.
 type store struct {
-	log *slog.Logger
+	// Immutable
+	log  *slog.Logger
+	lock *os.File // of the directory, for as long as the store is open; nil without one
+	open bool     // anybody may be a user, so how many of them have a mailbox is bounded
 
 	mu sync.Mutex
 	// Guarded by mu
@@ -61,28 +84,34 @@ type store struct {
 }
 
 // openStore reads the journal in dir; "" keeps everything in memory.
-func openStore(dir string, log *slog.Logger) (*store, error) {
-	st := &store{log: log, boxes: map[string]*mailbox{}, names: map[string]bool{}, next: 1}
+func openStore(dir string, open bool, log *slog.Logger) (*store, error) {
+	st := &store{log: log, open: open, boxes: map[string]*mailbox{}, names: map[string]bool{}, next: 1}
 	if dir == "" {
 		return st, nil
 	}
-	j, records, err := openJournal(dir, log)
+	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range records {
-		st.apply(r)
+	j, err := openJournal(filepath.Join(dir, "messages.journal"), log, st.replay)
+	if err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("message store: %w", err)
 	}
-	st.journal = j
-	if err := j.compact(st.liveLocked()); err != nil {
-		_ = j.close()
-		return nil, err
+	if err := j.compact(st.liveLocked); err != nil {
+		_ = errors.Join(j.close(), lock.Close())
+		return nil, fmt.Errorf("message store: %w", err)
 	}
+	st.journal, st.lock = j, lock
 	return st, nil
 }
 
-// apply replays one record.
-func (st *store) apply(r record) {
+// replay reads one record of the journal.
+func (st *store) replay(data []byte, _ span) bool {
+	var r record
+	if json.Unmarshal(data, &r) != nil || r.Op == opAdd && r.Message == nil {
+		return false
+	}
 	switch r.Op {
 	case opAdd:
 		st.insertLocked(*r.Message)
@@ -92,6 +121,7 @@ func (st *store) apply(r record) {
 	case opUser:
 		st.names[r.User] = true
 	}
+	return true
 }
 
 // put stores a message; its ID is given here.
@@ -99,6 +129,9 @@ func (st *store) put(m message) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if box := st.boxes[m.To]; box != nil && (len(box.messages) >= maxStored || box.bytes+m.size() > maxStoredBytes) {
+		return errFull
+	}
+	if st.boxes[m.To] == nil && st.open && !st.names[m.To] && st.unseenLocked() >= maxUnseen {
 		return errFull
 	}
 	if m.size() > maxStoredBytes || st.bytes+m.size() > maxStoreBytes {
@@ -111,6 +144,17 @@ func (st *store) put(m message) error {
 	st.next++
 	st.insertLocked(m)
 	return nil
+}
+
+// unseenLocked counts the mailboxes of users who have never been there.
+func (st *store) unseenLocked() int {
+	n := 0
+	for user := range st.boxes {
+		if !st.names[user] {
+			n++
+		}
+	}
+	return n
 }
 
 func (st *store) insertLocked(m message) {
@@ -198,7 +242,7 @@ func (st *store) expire(now time.Time) {
 	}
 }
 
-// remember notes that a user exists, so that messages are stored after a restart too.
+// remember notes that a user was there.
 func (st *store) remember(user string) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -211,34 +255,35 @@ func (st *store) remember(user string) {
 	}
 }
 
-// known reports whether a user was remembered.
-func (st *store) known(user string) bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.names[user]
-}
-
 // writeLocked appends to the journal, and rewrites it when most of it is of the past.
 func (st *store) writeLocked(r record, force bool) error {
 	if st.journal == nil {
 		return nil
 	}
-	if err := st.journal.append(r, force); err != nil {
+	if _, err := st.journal.append(r, force); err != nil {
 		return err
 	}
-	if r.Op == opRemove && st.journal.size > minCompact && st.journal.size > 4*int64(st.bytes) {
-		if err := st.journal.compact(st.liveLocked()); err != nil {
+	if r.Op == opRemove && st.journal.overgrown() {
+		if err := st.journal.compact(st.liveLocked); err != nil {
 			st.log.Error("journal not compacted", "err", err) // it is whole, only long
 		}
 	}
 	return nil
 }
 
-// liveLocked are the records that make the present state.
-func (st *store) liveLocked() []record {
-	var live []record
+// liveLocked writes the records that make the present state.
+func (st *store) liveLocked(emit func(line []byte) error) error {
+	write := func(r record) error {
+		line, err := lineOf(r)
+		if err != nil {
+			return err
+		}
+		return emit(line)
+	}
 	for user := range st.names {
-		live = append(live, record{Op: opUser, User: user})
+		if err := write(record{Op: opUser, User: user}); err != nil {
+			return err
+		}
 	}
 	var all []*message
 	for _, box := range st.boxes {
@@ -248,9 +293,11 @@ func (st *store) liveLocked() []record {
 	}
 	slices.SortFunc(all, func(a, b *message) int { return int(int64(a.ID) - int64(b.ID)) })
 	for _, m := range all {
-		live = append(live, record{Op: opAdd, Message: m})
+		if err := write(record{Op: opAdd, Message: m}); err != nil {
+			return err
+		}
 	}
-	return live
+	return nil
 }
 
 // close flushes and closes the journal.
@@ -260,5 +307,5 @@ func (st *store) close() error {
 	if st.journal == nil {
 		return nil
 	}
-	return st.journal.close()
+	return errors.Join(st.journal.close(), st.lock.Close())
 }

@@ -76,7 +76,7 @@ func accepts(req *sip.Request, mime string) bool {
 func (s *Server) subscribe(req *sipua.Request, watcher, event, id string, lifetime time.Duration) {
 	user := userOf(&req.Recipient)
 	switch {
-	case user == "" || s.users != nil && !s.isKnown(user): // on an open server everybody may come yet
+	case !s.isKnown(user):
 		s.respond(req, 404, "No Such User")
 		return
 	case event == eventReg && watcher != user:
@@ -89,12 +89,12 @@ func (s *Server) subscribe(req *sipua.Request, watcher, event, id string, lifeti
 		return
 	}
 	fromTag, _ := req.From().Params.Get("tag")
-	sub := &subscription{
-		n: s.notifier, user: user, watcher: watcher, event: event, eventID: id,
-		callID: string(*req.CallID()), localTag: req.Tag(), remoteTag: fromTag,
-		local: *req.To(), remote: *req.From(), cseq: req.CSeq().SeqNo, contact: *req.Contact().Address.Clone(), to: to,
-		expires: time.Now().Add(lifetime), change: make(chan struct{}, 1), poke: make(chan struct{}, 1),
-	}
+	sub := newSubscription(s.notifier)
+	sub.user, sub.watcher, sub.event, sub.eventID = user, watcher, event, id
+	sub.callID, sub.localTag, sub.remoteTag = string(*req.CallID()), req.Tag(), fromTag
+	sub.local, sub.remote = *req.To(), *req.From()
+	sub.cseq, sub.contact, sub.to = req.CSeq().SeqNo, *req.Contact().Address.Clone(), to
+	sub.expires = time.Now().Add(lifetime)
 	for _, h := range req.GetHeaders("Record-Route") {
 		sub.routes = append(sub.routes, h.(*sip.RecordRouteHeader).Address)
 	}
@@ -103,7 +103,12 @@ func (s *Server) subscribe(req *sipua.Request, watcher, event, id string, lifeti
 		return
 	}
 	s.subscribed(req, to, lifetime)
-	s.work.Go(func() { sub.run(s.ctx) })
+	s.notify(sub)
+}
+
+// notify serves a subscription in the background, to its end.
+func (s *Server) notify(sub *subscription) {
+	s.work.Go(func() { s.contain("notifying", func() { sub.run(s.ctx) }) })
 }
 
 // resubscribe refreshes or ends a subscription. Either way its state is told once more (RFC 6665 §4.2.1.2).

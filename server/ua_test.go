@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,23 @@ type world struct {
 	t   *testing.T
 	net *vnet.Net
 	srv *Server
+
+	faults atomic.Int64 // contained ones, from the log
+}
+
+// watchFaults is a log handler that counts what Server.contain reports.
+type watchFaults struct {
+	slog.Handler
+	count *atomic.Int64
+}
+
+func (h watchFaults) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h watchFaults) Handle(_ context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "fault ") {
+		h.count.Add(1)
+	}
+	return nil
 }
 
 const domain = "example.test"
@@ -42,7 +60,7 @@ func (w *world) start(change ...func(*Config)) {
 	w.t.Helper()
 	cfg := Config{
 		Listen: []sipua.Listener{{Network: "udp", Address: serverAddr.String()}}, Domain: domain, Open: true,
-		ListenPacket: w.net.ListenPacket,
+		ListenPacket: w.net.ListenPacket, Logger: slog.New(watchFaults{slog.DiscardHandler, &w.faults}),
 	}
 	for _, f := range change {
 		f(&cfg)

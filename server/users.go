@@ -92,15 +92,27 @@ func parseUser(line, domain string) (user string, h sipua.HA1, problem string) {
 	return "", h, "expected user:domain:MD5, user:domain:MD5:SHA-256 or user:password"
 }
 
+// algorithms are those to challenge with: SHA-256 only if somebody has such a hash, because old telephones stumble over
+// a challenge they do not know even if one that they know follows.
+func algorithms(users map[string]sipua.HA1) []string {
+	for _, h := range users {
+		if h.SHA256 != "" {
+			return []string{"SHA-256", "MD5"}
+		}
+	}
+	return []string{"MD5"}
+}
+
 func isHexHash(s string, size int) bool {
 	return len(s) == size && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// isKnown reports whether there is such a user. On an open server that is whoever has registered once.
+// isKnown reports whether there is such a user. On an open server everybody may come yet, and finds then what was sent
+// before.
 func (s *Server) isKnown(user string) bool {
-	if s.users != nil {
-		_, ok := s.users[user]
-		return ok
+	if s.users == nil {
+		return user != ""
 	}
-	return s.location.known(user) || s.store.known(user)
+	_, ok := s.users[user]
+	return ok
 }

@@ -63,6 +63,20 @@ func read(t *testing.T, d *Dialog, n int) []string {
 	return got
 }
 
+// The called party tells its name in its own requests, since the caller knew no more than an address.
+func TestCalleeTellsItsName(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		caller, _, d := takenCall(t, w, w.agent("bob", bobHost, func(c *AgentConfig) { c.DisplayName = `Bob "B" Martin` }))
+		go func() { _, _ = d.Do(t.Context(), sip.INFO, "", nil) }()
+		info := caller.request(sip.INFO, time.Second)
+		if got := info.From().DisplayName; got != `Bob \"B\" Martin` || fromTag(info) != d.ID().LocalTag {
+			t.Errorf("From %s", info.From().Value())
+		}
+		caller.reply(info, 200, "")
+	})
+}
+
 func TestMessagesBothWays(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		_, alice, bob := pair(t)
@@ -435,13 +449,14 @@ func TestReasonValues(t *testing.T) {
 		in   string
 		want Reason
 	}{
-		{CompletedElsewhere, Reason{"SIP", 200, "Call completed elsewhere"}},
-		{"sip ; cause=200", Reason{"sip", 200, ""}},
-		{`Q.850;cause=16;text="a \"quoted\" text; really"`, Reason{"Q.850", 16, `a "quoted" text; really`}},
-		{"SIP;cause=99999999", Reason{"SIP", 0, ""}},
+		{CompletedElsewhere, Reason{"SIP", 200, "Call completed elsewhere", ""}},
+		{"sip ; cause=200", Reason{"sip", 200, "", ""}},
+		{`Q.850;cause=16;text="a \"quoted\" text; really"`, Reason{"Q.850", 16, `a "quoted" text; really`, ""}},
+		{AnsweredBy("urn:uuid:7").String(), AnsweredBy("urn:uuid:7")},
+		{"SIP;cause=99999999", Reason{"SIP", 0, "", ""}},
 		{"no protocol", Reason{}},
 		{"", Reason{}},
-		{"SIP;text=\"\x1b[2Jgone\"", Reason{"SIP", 0, ParseReason("SIP;text=\"\x1b[2Jgone\"").Text}},
+		{"SIP;text=\"\x1b[2Jgone\"", Reason{"SIP", 0, ParseReason("SIP;text=\"\x1b[2Jgone\"").Text, ""}},
 	} {
 		if got := ParseReason(c.in); got != c.want || strings.Contains(got.Text, "\x1b") {
 			t.Errorf("%q: %+v", c.in, got)

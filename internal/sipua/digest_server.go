@@ -32,11 +32,12 @@ const nonceLife = 5 * time.Minute
 // maxServerNonces bounds the nonces whose counts are remembered against replay.
 const maxServerNonces = 8192
 
-// Authenticator is the server side of digest: it challenges with SHA-256 and MD5 (RFC 8760) and verifies. Issuing a
+// Authenticator is the server side of digest (RFC 7616, RFC 8760): it challenges and verifies. Issuing a
 // nonce stores nothing, so strangers cannot fill memory; a nonce is remembered once it was used with a right password.
 type Authenticator struct {
 	// Immutable
 	realm  string
+	offer  []string // algorithms to challenge with
 	lookup func(user string) (HA1, bool)
 	key    [32]byte // signs nonces; new in each process, so a restart makes them stale
 	now    func() time.Time
@@ -55,9 +56,14 @@ type nonceUse struct {
 	window uint64 // bit n: top-n was seen
 }
 
-// NewAuthenticator makes an authenticator. lookup returns the hashes of a user; it is called without locks held.
-func NewAuthenticator(realm string, lookup func(user string) (HA1, bool)) *Authenticator {
-	a := &Authenticator{realm: realm, lookup: lookup, now: time.Now, used: map[string]*nonceUse{}}
+// NewAuthenticator makes an authenticator. lookup returns the hashes of a user; it is called without locks held. offer
+// lists the algorithms to challenge with, the stronger first; none means SHA-256 and MD5. Old clients give up on a first
+// challenge that they do not know, so a server that has only MD5 hashes should offer nothing else.
+func NewAuthenticator(realm string, lookup func(user string) (HA1, bool), offer ...string) *Authenticator {
+	if len(offer) == 0 {
+		offer = []string{"SHA-256", "MD5"}
+	}
+	a := &Authenticator{realm: realm, offer: offer, lookup: lookup, now: time.Now, used: map[string]*nonceUse{}}
 	_, _ = rand.Read(a.key[:]) // crypto/rand.Read does not fail
 	return a
 }
@@ -70,7 +76,7 @@ func (a *Authenticator) Challenge(stale, proxy bool) []sip.Header {
 	}
 	nonce := a.newNonce()
 	var hs []sip.Header
-	for _, alg := range []string{"SHA-256", "MD5"} {
+	for _, alg := range a.offer {
 		v := fmt.Sprintf(`Digest realm="%s", nonce="%s", algorithm=%s, qop="auth"`, QuoteText(a.realm), nonce, alg)
 		if stale {
 			v += ", stale=true"

@@ -59,6 +59,9 @@ func (a *Agent) newInvite(req *Request) *Invite {
 	d := a.newDialog(DialogID{callID(req), req.Tag(), fromTag(req)}, req.CSeq().SeqNo+1)
 	i.dialog, d.invite = d, i
 	d.local = req.To().AsFrom()
+	if name := a.cfg.DisplayName; name != "" {
+		d.local.DisplayName = QuoteText(name) // the caller knows us by our address only; tag and URI are what identifies
+	}
 	d.local.Params = sip.HeaderParams{{K: "tag", V: req.Tag()}}
 	d.remote = req.From().AsTo()
 	d.remote.Params = nil

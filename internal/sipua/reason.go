@@ -18,6 +18,13 @@ type Reason struct {
 	Protocol string // SIP, Q.850
 	Cause    int    // 0 if none was given
 	Text     string // safe to show
+	Instance string // with Elsewhere: the endpoint that has it, urn:uuid:…; an extension of ours, "" if not told
+}
+
+// AnsweredBy is CompletedElsewhere that tells a user's other endpoints which of them has the call. It is an extension
+// parameter (RFC 3326 §2: reason-extension), which those that do not know it skip.
+func AnsweredBy(instance string) Reason {
+	return Reason{Protocol: "SIP", Cause: 200, Text: "Call completed elsewhere", Instance: instance}
 }
 
 // Elsewhere reports whether the reason says that the call was completed by another branch.
@@ -34,6 +41,9 @@ func (r Reason) String() string {
 	}
 	if r.Text != "" {
 		s += `;text="` + QuoteText(r.Text) + `"`
+	}
+	if r.Instance != "" {
+		s += `;instance="` + QuoteText(r.Instance) + `"`
 	}
 	return s
 }
@@ -55,6 +65,8 @@ func ParseReason(value string) Reason {
 			}
 		case "text":
 			r.Text = plaintext.Line(unquote(v), maxReasonText)
+		case "instance":
+			r.Instance = plaintext.Line(unquote(v), maxReasonText)
 		}
 	}
 	return r

@@ -1,7 +1,9 @@
 package sipua
 
 import (
+	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -10,12 +12,20 @@ import (
 
 // receive takes one message off the wire: it is decoded, completed, and given to its transaction. It runs on the
 // goroutine that reads the flow and never waits for a handler.
+//
+// No message may end the program: should one find a fault in here in spite of all tests, it alone is lost, and logged.
 func (s *Stack) receive(data []byte, f flow, src netip.AddrPort) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.counters.faults.Add(1)
+			s.log.Error("fault while receiving a message", "remote", src, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+		}
+	}()
 	msg, raw, d := decode(data, f.network() != "udp")
 	if d != nil {
 		s.counters.malformed.Add(1)
 		s.log.Info("malformed message", "network", f.network(), "remote", src, "defect", d.reason)
-		s.answer(refusal(raw, d), f, src)
+		s.answer(refusal(raw, d), f, src, len(data))
 		return
 	}
 	msg.SetTransport(strings.ToUpper(f.network()))
@@ -35,23 +45,35 @@ func (s *Stack) refuse(head []byte, d *defect, f flow, src netip.AddrPort) {
 	s.trace(false, f.network(), f.localAddr(), src, head)
 	raw, _ := scan(head, true)
 	if line, isRequest, _ := parseStart(raw.start); line != nil && isRequest {
-		s.answer(refusal(raw, d), f, src)
+		s.answer(refusal(raw, d), f, src, len(head))
 	}
 }
 
-// answer sends a stateless response back to where the request came from.
-func (s *Stack) answer(res *sip.Response, f flow, src netip.AddrPort) {
+// answer sends a stateless response back to where the request of that size came from.
+func (s *Stack) answer(res *sip.Response, f flow, src netip.AddrPort, size int) {
 	if res == nil {
 		return
 	}
 	via := res.Via()
 	stampVia(via, src)
+	bare := res.String()
 	if s.cfg.UserAgent != "" {
 		res.AppendHeader(sip.NewHeader("Server", s.cfg.UserAgent))
 	}
-	if err := f.send([]byte(res.String()), replyAddr(via, src)); err != nil {
+	data := res.String()
+	if len(data) > size {
+		data = bare // the name of the program is the first thing that is too much
+	}
+	if !s.mayAnswer(sourceOf(f, src), size, len(data)) {
+		return
+	}
+	if err := f.send([]byte(data), replyAddr(via, src)); err != nil {
 		s.log.Debug("answer not sent", "remote", src, "err", err)
 	}
+}
+
+func (s *Stack) mayAnswer(source Target, received, answer int) bool {
+	return s.cfg.MayAnswer == nil || s.cfg.MayAnswer(source, received, answer)
 }
 
 // stampVia records where a request really came from (RFC 3261 §18.2.1, RFC 3581 §4).
@@ -137,10 +159,10 @@ func (s *Stack) receiveRequest(req *sip.Request, f flow, src netip.AddrPort, siz
 		return
 	}
 	if req.Method == sip.CANCEL {
-		s.receiveCancel(req, f, src)
+		s.receiveCancel(req, f, src, size)
 		return
 	}
-	if t, isNew := s.serverTx(req, f, src, req.Method); isNew {
+	if t, isNew := s.serverTx(req, f, src, req.Method, size); isNew {
 		s.handle(&Request{Request: req, tx: t, source: sourceOf(f, src), seq: s.seq.Add(1), size: size})
 	} else if t != nil {
 		t.repeat()
@@ -160,11 +182,11 @@ func (s *Stack) receiveACK(req *sip.Request, f flow, src netip.AddrPort, size in
 }
 
 // receiveCancel answers a CANCEL (RFC 3261 §9.2).
-func (s *Stack) receiveCancel(req *sip.Request, f flow, src netip.AddrPort) {
+func (s *Stack) receiveCancel(req *sip.Request, f flow, src netip.AddrPort, size int) {
 	s.mu.Lock()
 	invite := s.servers[serverKey(req, sip.INVITE)]
 	s.mu.Unlock()
-	t, isNew := s.serverTx(req, f, src, sip.CANCEL)
+	t, isNew := s.serverTx(req, f, src, sip.CANCEL, size)
 	if t == nil {
 		return
 	}
@@ -174,7 +196,8 @@ func (s *Stack) receiveCancel(req *sip.Request, f flow, src netip.AddrPort) {
 	}
 	r := &Request{Request: req, tx: t}
 	if invite == nil {
-		_ = r.Respond(481, "Call/Transaction Does Not Exist")
+		may := func(length int) bool { return s.mayAnswer(sourceOf(f, src), size, length) }
+		_ = r.SendOnce(r.Response(481, "Call/Transaction Does Not Exist", nil), may)
 		return
 	}
 	t.tag = invite.tag // RFC 3261 §9.2: the same tag as the response to the INVITE
@@ -183,7 +206,9 @@ func (s *Stack) receiveCancel(req *sip.Request, f flow, src netip.AddrPort) {
 }
 
 // serverTx returns the transaction of the request, making it if there is none; nil when there are too many.
-func (s *Stack) serverTx(req *sip.Request, f flow, src netip.AddrPort, method sip.RequestMethod) (t *serverTx, isNew bool) {
+func (s *Stack) serverTx(
+	req *sip.Request, f flow, src netip.AddrPort, method sip.RequestMethod, size int,
+) (t *serverTx, isNew bool) {
 	key := serverKey(req, method)
 	s.mu.Lock()
 	if t := s.servers[key]; t != nil || s.closed {
@@ -196,7 +221,7 @@ func (s *Stack) serverTx(req *sip.Request, f flow, src netip.AddrPort, method si
 		res := buildResponse(req, 503, "Service Unavailable", s.tagFor(key))
 		res.AppendHeader(sip.NewHeader("Retry-After", "10"))
 		res.SetBody(nil)
-		s.answer(res, f, src)
+		s.answer(res, f, src, size)
 		return nil, false
 	}
 	t = newServerTx(s, key, req, f, src)
@@ -206,21 +231,45 @@ func (s *Stack) serverTx(req *sip.Request, f flow, src netip.AddrPort, method si
 	return t, true
 }
 
-// handle runs the handler.
+// handle runs the handler. An ACK is served before what came after it in its call: it is never repeated for its own sake, so
+// nothing puts right what overtakes it, and a caller may well send BYE directly behind.
 func (s *Stack) handle(r *Request) {
+	call, served := string(*r.CallID()), make(chan struct{})
 	s.mu.Lock()
-	h := s.handler
+	h, before := s.handler, s.acks[call]
+	if r.Method == sip.ACK && h != nil {
+		s.acks[call] = served
+	}
 	s.mu.Unlock()
 	if h == nil {
 		return
 	}
 	s.spawn(func() {
+		if before != nil {
+			select {
+			case <-before:
+			case <-s.ctx.Done():
+			}
+		}
+		if r.Method == sip.ACK {
+			defer s.served(call, served)
+		}
 		h(s.ctx, r)
 		if r.tx != nil && !r.tx.decided() && s.ctx.Err() == nil {
 			s.log.Error("a handler returned without a final response", "method", r.Method)
 			_ = r.Respond(500, "Server Internal Error")
 		}
 	})
+}
+
+// served lets go what waits for an ACK.
+func (s *Stack) served(call string, done chan struct{}) {
+	s.mu.Lock()
+	if s.acks[call] == done {
+		delete(s.acks, call)
+	}
+	s.mu.Unlock()
+	close(done)
 }
 
 func sourceOf(f flow, src netip.AddrPort) Target { return Target{Network: f.network(), Addr: src} }

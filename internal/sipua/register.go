@@ -17,8 +17,10 @@ import (
 const (
 	defaultExpires = 10 * time.Minute
 	// RFC 5626 §4.5: the wait after the n-th failure in a row is drawn from the upper half of base*2^n, at most maxBackoff.
-	baseBackoff = 30 * time.Second
-	maxBackoff  = 30 * time.Minute
+	// Its 30 s and 30 min are meant for telephones by the thousand behind one server; a person who has just started the
+	// server again is looking at the screen. These come to five tries in the first minute and one in five minutes later.
+	baseBackoff = time.Second
+	maxBackoff  = 5 * time.Minute
 	// unregisterTimeout bounds the farewell, so that a program whose server is gone still ends.
 	unregisterTimeout = 3 * time.Second
 )
@@ -226,10 +228,7 @@ func (r *registration) failed(err error) RegistrationState {
 
 // backoff draws the wait after the n-th failure in a row.
 func backoff(n int) time.Duration {
-	most := maxBackoff
-	if n < 6 {
-		most = baseBackoff << n
-	}
+	most := min(baseBackoff<<min(n, 16), maxBackoff)
 	return most/2 + rand.N(most/2+1)
 }
 

@@ -235,7 +235,7 @@ func TestRegisterBacksOff(t *testing.T) {
 		r := w.registrar(nil, func(req *Request) { _ = req.Respond(500, "Server Internal Error") })
 		alice := w.agent("alice", aliceHost, server(serverHost))
 		states, _ := alice.registering(t.Context(), time.Hour)
-		for n, most := 1, time.Minute; n <= 8; n++ {
+		for n, most := 1, 2*baseBackoff; n <= 12; n++ {
 			state(t, states, maxBackoff, "registering")
 			s := state(t, states, time.Second, "failed")
 			if s.Retry < most/2 || s.Retry > most {
@@ -243,7 +243,7 @@ func TestRegisterBacksOff(t *testing.T) {
 			}
 			most = min(2*most, maxBackoff)
 		}
-		if r.count() != 8 {
+		if r.count() != 12 {
 			t.Errorf("%d requests", r.count())
 		}
 	})
@@ -353,7 +353,7 @@ func TestRegisterSurvivesASilentServer(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		states, end := alice.registering(ctx, time.Hour)
 		state(t, states, time.Second, "registering")
-		if s := state(t, states, time.Minute, "failed"); !errors.Is(s.Err, ErrTimeout) || s.Retry < 30*time.Second {
+		if s := state(t, states, time.Minute, "failed"); !errors.Is(s.Err, ErrTimeout) || s.Retry < baseBackoff || s.Retry > 2*baseBackoff {
 			t.Errorf("%+v", s)
 		}
 		cancel()

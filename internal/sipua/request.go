@@ -50,11 +50,21 @@ func (r *Request) Send(res *sip.Response) error {
 // SendOnce sends a final response and forgets the request at once (RFC 3261 §8.2.7): nothing is repeated by timer and
 // nothing stays in memory. It is meant for challenges and refusals to strangers, who must not make this program send
 // more than one packet for each of theirs. A client that misses the response repeats its request and is handled again.
-func (r *Request) SendOnce(res *sip.Response) error {
+//
+// may, if it is not nil, is asked with the length of the response whether it may be sent; if not, the request is dropped.
+func (r *Request) SendOnce(res *sip.Response, may func(length int) bool) error {
 	if r.tx == nil {
 		return nil
 	}
-	return r.tx.respondOnce(res)
+	data, err := encode(res)
+	if err != nil {
+		return err
+	}
+	if may != nil && !may(len(data)) {
+		r.tx.terminate()
+		return nil
+	}
+	return r.tx.respondOnce(data)
 }
 
 // Source is where the request came from.
@@ -107,6 +117,17 @@ func (r *Request) Done() <-chan struct{} {
 		return nil
 	}
 	return r.tx.done
+}
+
+// CloneRequest copies a request to pass it on. The body is shared, and what the library notes about the way a message came
+// is left out.
+func CloneRequest(req *sip.Request) *sip.Request {
+	out := sip.NewRequest(req.Method, req.Recipient)
+	for _, h := range req.Headers() {
+		out.AppendHeader(sip.HeaderClone(h))
+	}
+	out.SetBody(req.Body())
+	return out
 }
 
 // buildResponse makes a response (RFC 3261 §8.2.6).

@@ -19,30 +19,36 @@ const safeDatagram = 1300
 // from UDP to TCP (RFC 3261 §18.1.1), falling back to UDP when TCP is refused. ctx bounds the connecting; the
 // transaction then lives until its timers end it, or Terminate. ACK is refused here: see Write.
 func (s *Stack) Send(ctx context.Context, req *sip.Request, to Target) (*ClientTx, error) {
+	return s.Relay(ctx, CloneRequest(req), to)
+}
+
+// Relay is Send for a request that the caller has made for it and gives away: it is completed in place.
+func (s *Stack) Relay(ctx context.Context, req *sip.Request, to Target) (*ClientTx, error) {
 	if req.Method == sip.ACK {
 		return nil, errors.New("sipua: an ACK has no transaction, use Write")
 	}
-	req, f, to, err := s.prepare(ctx, req, to)
+	out, err := s.prepare(ctx, req, to)
 	if err != nil {
 		return nil, err
 	}
-	return s.begin(req, f, to)
+	return s.begin(out)
 }
 
 // Write sends req without a transaction: the ACK of a 2xx, or a stateless request. It adds or completes the Via as Send
 // does.
 func (s *Stack) Write(ctx context.Context, req *sip.Request, to Target) error {
-	req, f, to, err := s.prepare(ctx, req, to)
+	out, err := s.prepare(ctx, CloneRequest(req), to)
 	if err != nil {
 		return err
 	}
-	return f.send([]byte(req.String()), to.Addr)
+	return out.flow.send(out.data, out.to.Addr)
 }
 
 // Forward sends a response upstream outside of any transaction, by its topmost Via (RFC 3261 §18.2.2; §16.7 step 9: a
 // 2xx whose server transaction is gone).
 func (s *Stack) Forward(res *sip.Response) error {
-	if err := checkOutgoing(res); err != nil {
+	data, err := encode(res)
+	if err != nil {
 		return err
 	}
 	via := res.Via()
@@ -69,7 +75,7 @@ func (s *Stack) Forward(res *sip.Response) error {
 	if err != nil {
 		return err
 	}
-	return f.send([]byte(res.String()), to.Addr)
+	return f.send(data, to.Addr)
 }
 
 // defaultPort fills in the port of a transport.
@@ -101,13 +107,20 @@ func (s *Stack) flowTo(ctx context.Context, to Target) (flow, error) {
 	return nil, fmt.Errorf("%w: unknown network %q", ErrUnreachable, to.Network)
 }
 
-// prepare copies the request, finds the flow and completes the Via.
-func (s *Stack) prepare(ctx context.Context, req *sip.Request, to Target) (*sip.Request, flow, Target, error) {
-	req = req.Clone()
+// outgoing is a request ready to leave.
+type outgoing struct {
+	req  *sip.Request
+	data []byte
+	flow flow
+	to   Target
+}
+
+// prepare completes a request in place, finds the flow for it and writes it.
+func (s *Stack) prepare(ctx context.Context, req *sip.Request, to Target) (*outgoing, error) {
 	to.Addr = netip.AddrPortFrom(to.Addr.Addr().Unmap(), to.Addr.Port())
 	req.SetBody(req.Body())
 	if !to.Addr.IsValid() {
-		return nil, nil, to, fmt.Errorf("%w: no address to send to", ErrUnreachable)
+		return nil, fmt.Errorf("%w: no address to send to", ErrUnreachable)
 	}
 	via := req.Via()
 	if via == nil && s.cfg.UserAgent != "" && req.GetHeader("User-Agent") == nil { // our own, not one we pass on
@@ -117,38 +130,36 @@ func (s *Stack) prepare(ctx context.Context, req *sip.Request, to Target) (*sip.
 		via = &sip.ViaHeader{Params: sip.HeaderParams{{K: "branch", V: sip.GenerateBranch()}}}
 		req.PrependHeader(via)
 	}
-	if err := checkOutgoing(req); err != nil {
-		return nil, nil, to, err
+	if to.Network != "udp" {
+		return s.addressed(ctx, req, via, to)
 	}
-	f, to, err := s.chooseFlow(ctx, req, to)
-	if err != nil {
-		return nil, nil, to, err
+	out, err := s.addressed(ctx, req, via, to)
+	if err != nil || len(out.data) <= safeDatagram || !s.mayTCP(to.Addr) {
+		return out, err
 	}
-	s.completeVia(via, f, to)
-	return req, f, to, nil
+	over := to
+	over.Network = "tcp"
+	tctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if long, err := s.addressed(tctx, req, via, over); err == nil {
+		return long, nil
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	s.denyTCP(to.Addr) // RFC 3261 §18.1.1: fall back if TCP is not supported there
+	return s.addressed(ctx, req, via, to)
 }
 
-// viaRoom is what completing the Via adds to a request at most, roughly.
-const viaRoom = 60
-
-// chooseFlow moves a long request from UDP to TCP where it can.
-func (s *Stack) chooseFlow(ctx context.Context, req *sip.Request, to Target) (flow, Target, error) {
-	if to.Network == "udp" && len(req.String())+viaRoom > safeDatagram && s.mayTCP(to.Addr) {
-		over := to
-		over.Network = "tcp"
-		tctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-		f, err := s.flowTo(tctx, over)
-		cancel()
-		if err == nil {
-			return f, over, nil
-		}
-		if ctx.Err() != nil {
-			return nil, to, context.Cause(ctx)
-		}
-		s.denyTCP(to.Addr) // RFC 3261 §18.1.1: fall back if TCP is not supported there
-	}
+// addressed finds the flow, completes the Via for it, and writes the request.
+func (s *Stack) addressed(ctx context.Context, req *sip.Request, via *sip.ViaHeader, to Target) (*outgoing, error) {
 	f, err := s.flowTo(ctx, to)
-	return f, to, err
+	if err != nil {
+		return nil, err
+	}
+	s.completeVia(via, f, to)
+	data, err := encode(req)
+	return &outgoing{req, data, f, to}, err
 }
 
 // mayTCP reports whether TCP has not failed at this address lately.

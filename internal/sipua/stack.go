@@ -42,6 +42,10 @@ type StackConfig struct {
 	MaxMessage int
 	// Limit is asked before anything from an address is parsed; false drops it unread. Nil lets everything in.
 	Limit func(netip.Addr) bool
+	// MayAnswer is asked before the stack answers a request by itself, without its handler: one that is malformed or one
+	// too many, or a CANCEL of nothing. received and answer are lengths in bytes; false drops the answer. A server can so
+	// keep strangers from making it send more than they did. Nil answers all.
+	MayAnswer func(source Target, received, answer int) bool
 	// HoldCancel leaves the final response to a canceled INVITE to the handler: a proxy forwards what its branches
 	// answer (RFC 3261 §16.10). Otherwise the stack answers 487 at once.
 	HoldCancel bool
@@ -98,6 +102,7 @@ type Stack struct {
 	stray    func(context.Context, *sip.Response)
 	clients  map[string]*ClientTx
 	servers  map[string]*serverTx
+	acks     map[string]chan struct{} // being served, by Call-ID; closed afterwards
 	conns    map[connKey]*conn
 	dials    map[connKey]*dialing
 	accepted int                // connections that others opened
@@ -106,7 +111,7 @@ type Stack struct {
 }
 
 // counters count what is dropped without an answer.
-type counters struct{ limited, malformed, overflow, stray atomic.Uint64 }
+type counters struct{ limited, malformed, overflow, stray, faults atomic.Uint64 }
 
 // Stats are counts since the start, for a health display and for tests.
 type Stats struct {
@@ -114,6 +119,7 @@ type Stats struct {
 	Malformed    uint64 // messages that could not be understood, whether answered or not
 	Overflow     uint64 // requests beyond the bound on transactions, responses beyond a reader's queue
 	Stray        uint64 // responses that belong to nothing
+	Faults       uint64 // messages that met a fault of this program
 	Transactions int    // alive now, client and server
 	Connections  int    // open now
 }
@@ -121,7 +127,7 @@ type Stats struct {
 // NewStack opens the listeners. Nothing is served until Serve.
 func NewStack(ctx context.Context, cfg StackConfig) (*Stack, error) {
 	s := &Stack{
-		log: cfg.Logger, clients: map[string]*ClientTx{}, servers: map[string]*serverTx{}, conns: map[connKey]*conn{},
+		log: cfg.Logger, clients: map[string]*ClientTx{}, servers: map[string]*serverTx{}, acks: map[string]chan struct{}{}, conns: map[connKey]*conn{},
 		dials: map[connKey]*dialing{}, noTCP: map[netip.AddrPort]time.Time{},
 		peers: map[netip.Addr]int{},
 	}
@@ -255,6 +261,7 @@ func (s *Stack) Stats() Stats {
 	return Stats{
 		Limited: s.counters.limited.Load(), Malformed: s.counters.malformed.Load(),
 		Overflow: s.counters.overflow.Load(), Stray: s.counters.stray.Load(),
+		Faults:       s.counters.faults.Load(),
 		Transactions: len(s.clients) + len(s.servers), Connections: len(s.conns),
 	}
 }

@@ -3,10 +3,12 @@ package sipua
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -217,4 +219,40 @@ func BenchmarkExchange(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A BYE right behind the ACK of its call does not overtake it, however long the ACK takes; another call does not wait.
+func TestNothingOvertakesAnACK(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		served := make(chan string, 8)
+		bob := w.stack("10.0.0.2")
+		bob.Serve(func(_ context.Context, req *Request) {
+			if req.Method == sip.ACK {
+				time.Sleep(100 * time.Millisecond)
+			}
+			served <- string(req.Method) + " " + req.CallID().Value()
+			_ = req.Respond(200, "OK")
+		})
+		pc := w.socket("10.0.0.1:5060")
+		for i, what := range []string{"ACK one", "BYE one", "BYE two"} {
+			method, call, _ := strings.Cut(what, " ")
+			text := fmt.Sprintf("%s sip:bob@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK%d\r\nFrom: <sip:a@b>;tag=1\r\n"+
+				"To: <sip:b@b>;tag=2\r\nCall-ID: %s\r\nCSeq: 1 %s\r\n\r\n", method, i, call, method)
+			if _, err := pc.WriteTo([]byte(text), net.UDPAddrFromAddrPort(netip.MustParseAddrPort("10.0.0.2:5060"))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, want := range []string{"BYE two", "ACK one", "BYE one"} {
+			if got := within(t, served, time.Second, want); got != want {
+				t.Errorf("served %q, want %q", got, want)
+			}
+		}
+		synctest.Wait()
+		bob.mu.Lock()
+		defer bob.mu.Unlock()
+		if len(bob.acks) != 0 {
+			t.Errorf("%d ACKs are remembered", len(bob.acks))
+		}
+	})
 }

@@ -15,7 +15,8 @@ const (
 	T4 = 5 * time.Second        // longest life of a message in the network
 )
 
-// ClientTx is a client transaction. Its run loop is the state machine of RFC 3261 §17.1 with RFC 6026 §7.2.
+// ClientTx is a client transaction. Its run loop is the state machine of RFC 3261 §17.1 with RFC 6026 §7.2. When all that is
+// left is to absorb repetitions, the goroutine ends and a timer holds the transaction: it may be one of many thousand.
 type ClientTx struct {
 	// Immutable
 	stack     *Stack
@@ -32,21 +33,24 @@ type ClientTx struct {
 	stop      chan struct{}
 	stopOnce  sync.Once
 
-	mu  sync.Mutex
-	err error // Guarded by mu
+	mu sync.Mutex
+	// Guarded by mu
+	err       error
+	absorbing *time.Timer // timers D and K, once only repetitions can come
+	ack       []byte      // what answers each of them
 }
 
 // begin registers the transaction, sends the request and starts the state machine.
-func (s *Stack) begin(req *sip.Request, f flow, to Target) (*ClientTx, error) {
-	branch, _ := req.Via().Params.Get("branch")
+func (s *Stack) begin(out *outgoing) (*ClientTx, error) {
+	branch, _ := out.req.Via().Params.Get("branch")
 	t := &ClientTx{
-		stack: s, req: req, data: []byte(req.String()), flow: f, target: to, key: clientKey(branch, req.Method),
-		invite: req.Method == sip.INVITE, arrived: make(chan *sip.Response, 32), done: make(chan struct{}),
+		stack: s, req: out.req, data: out.data, flow: out.flow, target: out.to, key: clientKey(branch, out.req.Method),
+		invite: out.req.Method == sip.INVITE, arrived: make(chan *sip.Response, 32), done: make(chan struct{}),
 		cancels: make(chan string, 1), stop: make(chan struct{}),
 	}
 	size := 16
 	if t.invite {
-		size = 256 // each fork may ring for minutes and repeat its 2xx for half a minute
+		size = 64 // each fork may ring for minutes and repeat its 2xx for half a minute
 	}
 	t.responses = make(chan *sip.Response, size)
 	s.mu.Lock()
@@ -60,7 +64,7 @@ func (s *Stack) begin(req *sip.Request, f flow, to Target) (*ClientTx, error) {
 	}
 	s.clients[t.key] = t
 	s.mu.Unlock()
-	if err := f.send(t.data, to.Addr); err != nil {
+	if err := t.flow.send(t.data, t.target.Addr); err != nil {
 		s.forget(t)
 		return nil, err
 	}
@@ -108,10 +112,29 @@ func (t *ClientTx) Cancel(reason string) {
 }
 
 // Terminate forgets the transaction.
-func (t *ClientTx) Terminate() { t.stopOnce.Do(func() { close(t.stop) }) }
+func (t *ClientTx) Terminate() {
+	t.stopOnce.Do(func() {
+		close(t.stop)
+		t.mu.Lock()
+		absorbing := t.absorbing
+		t.mu.Unlock()
+		if absorbing != nil && absorbing.Stop() {
+			t.stack.forget(t)
+		}
+	})
+}
 
 // deliver takes a response from the flow's reader. It reports false when the transaction has ended.
 func (t *ClientTx) deliver(res *sip.Response) bool {
+	t.mu.Lock()
+	absorbing, ack := t.absorbing != nil, t.ack
+	t.mu.Unlock()
+	if absorbing {
+		if ack != nil && !res.IsProvisional() && !res.IsSuccess() {
+			t.send(ack)
+		}
+		return true
+	}
 	select {
 	case <-t.done:
 		return false
@@ -149,23 +172,23 @@ func (t *ClientTx) fail(err error) {
 // run is the transaction from the sending of the request to the last message it absorbs.
 func (t *ClientTx) run() {
 	defer close(t.done)
-	defer t.stack.forget(t)
 	final := t.await()
 	switch {
 	case final == nil:
-		close(t.responses)
 	case t.invite && final.IsSuccess():
 		t.pass(final)
 		t.acceptMore()
-		close(t.responses)
 	default:
 		if t.invite {
 			t.acknowledge(final)
 		}
+		t.absorb()
 		t.pass(final)
 		close(t.responses)
-		t.absorb()
+		return
 	}
+	close(t.responses)
+	t.stack.forget(t)
 }
 
 // await repeats the request until a response comes, and returns the final one; nil when there is none to come.
@@ -264,28 +287,24 @@ func (t *ClientTx) acceptMore() {
 	}
 }
 
-// absorb swallows repetitions of the final response, acknowledging each one to an INVITE: timers D and K.
+// absorb leaves the transaction to swallow repetitions of the final response: timers D and K.
 func (t *ClientTx) absorb() {
-	if t.flow.gone() != nil {
-		return
-	}
 	wait := T4
-	if t.invite {
+	switch {
+	case t.flow.gone() != nil:
+		t.stack.forget(t)
+		return
+	case t.invite:
 		wait = 64 * T1
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	for {
-		select {
-		case res := <-t.arrived:
-			if t.invite && !res.IsProvisional() && !res.IsSuccess() {
-				t.acknowledge(res)
-			}
-		case <-timer.C:
-			return
-		case <-t.stop:
-			return
-		}
+	t.mu.Lock()
+	t.absorbing = time.AfterFunc(wait, func() { t.stack.forget(t) })
+	t.mu.Unlock()
+	select {
+	case <-t.stop: // in between
+		t.absorbing.Stop()
+		t.stack.forget(t)
+	default:
 	}
 }
 
@@ -296,7 +315,20 @@ func (t *ClientTx) acknowledge(res *sip.Response) {
 		ack.RemoveHeader("To")
 		ack.AppendHeader(sip.HeaderClone(to))
 	}
-	if err := t.flow.send([]byte(ack.String()), t.target.Addr); err != nil {
+	data, err := encode(ack)
+	if err != nil {
+		t.stack.log.Debug("ACK not sent", "to", t.target, "err", err)
+		return
+	}
+	t.mu.Lock()
+	t.ack = data
+	t.mu.Unlock()
+	t.send(data)
+}
+
+// send sends an ACK; one that is lost is asked for again by a repetition.
+func (t *ClientTx) send(ack []byte) {
+	if err := t.flow.send(ack, t.target.Addr); err != nil {
 		t.stack.log.Debug("ACK not sent", "to", t.target, "err", err)
 	}
 }
@@ -308,7 +340,11 @@ func (t *ClientTx) sendCancel(reason string) {
 	if reason != "" && !hasControl(reason) {
 		req.AppendHeader(sip.NewHeader("Reason", reason)) // RFC 3326
 	}
-	if _, err := t.stack.begin(req, t.flow, t.target); err != nil {
+	data, err := encode(req)
+	if err == nil {
+		_, err = t.stack.begin(&outgoing{req, data, t.flow, t.target})
+	}
+	if err != nil {
 		t.stack.log.Debug("CANCEL not sent", "to", t.target, "err", err)
 	}
 }

@@ -36,10 +36,10 @@ type serverTx struct {
 	// Immutable
 	stack    *Stack
 	key      string
-	req      *sip.Request // a copy of our own; the handler may change its own
 	flow     flow
-	src      netip.AddrPort
-	tag      string // set before the handler runs
+	reply    netip.AddrPort // where responses go
+	again    Target         // where they go if the connection is gone
+	tag      string         // set before the handler runs
 	invite   bool
 	canceled chan struct{}
 	done     chan struct{}
@@ -47,8 +47,9 @@ type serverTx struct {
 	mu sync.Mutex
 	// Guarded by mu
 	state    serverState
-	last     []byte // last response, for repetitions
-	final    bool   // a final response was given
+	req      *sip.Request // of an INVITE, until it is decided: a copy, since the handler may change its own
+	last     []byte       // last response, for repetitions
+	final    bool         // a final response was given
 	cancel   *sip.Request
 	interval time.Duration // of timer G
 	repeats  *time.Timer   // timer G, or the wait before 100
@@ -57,8 +58,13 @@ type serverTx struct {
 
 func newServerTx(s *Stack, key string, req *sip.Request, f flow, src netip.AddrPort) *serverTx {
 	t := &serverTx{
-		stack: s, key: key, req: req.Clone(), flow: f, src: src, invite: req.Method == sip.INVITE,
+		stack: s, key: key, flow: f, reply: replyAddr(req.Via(), src), invite: req.Method == sip.INVITE,
 		canceled: make(chan struct{}), done: make(chan struct{}),
+	}
+	port := uint16(defaultPort(req.Via().Port, f.network()))
+	t.again = Target{Network: f.network(), Addr: netip.AddrPortFrom(src.Addr(), port)}
+	if t.invite {
+		t.req = CloneRequest(req)
 	}
 	if t.tag, _ = req.To().Params.Get("tag"); t.tag == "" {
 		t.tag = s.tagFor(key)
@@ -87,7 +93,8 @@ func (t *serverTx) start() {
 
 // respond sends a response of the handler.
 func (t *serverTx) respond(res *sip.Response) error {
-	if err := checkOutgoing(res); err != nil {
+	data, err := encode(res)
+	if err != nil {
 		return err
 	}
 	t.mu.Lock()
@@ -99,8 +106,8 @@ func (t *serverTx) respond(res *sip.Response) error {
 	if t.state != proceeding && !again {
 		return nil // RFC 3261 §17.2.1: a second final response is not passed on
 	}
-	t.last = []byte(res.String())
-	err := t.writeLocked()
+	t.last = data
+	err = t.writeLocked()
 	switch {
 	case again || res.IsProvisional():
 	case !t.invite:
@@ -118,16 +125,13 @@ func (t *serverTx) respond(res *sip.Response) error {
 }
 
 // respondOnce sends a final response without entering Completed.
-func (t *serverTx) respondOnce(res *sip.Response) error {
-	if err := checkOutgoing(res); err != nil {
-		return err
-	}
+func (t *serverTx) respondOnce(data []byte) error {
 	t.mu.Lock()
 	if t.state != proceeding {
 		t.mu.Unlock()
 		return nil
 	}
-	t.last = []byte(res.String())
+	t.last = data
 	err := t.writeLocked()
 	t.mu.Unlock()
 	t.terminate()
@@ -144,7 +148,7 @@ func (t *serverTx) unreliable(d time.Duration) time.Duration {
 
 // enterLocked moves to a state after the final response that ends by itself.
 func (t *serverTx) enterLocked(next serverState, lasts time.Duration) {
-	t.state, t.final = next, true
+	t.state, t.final, t.req = next, true, nil
 	if t.repeats != nil {
 		t.repeats.Stop()
 		t.repeats = nil
@@ -197,9 +201,10 @@ func (t *serverTx) canceledBy(req *sip.Request) {
 		return // RFC 3261 §9.2: a CANCEL after the final response has no effect
 	}
 	t.cancel = req
+	invite := t.req
 	t.mu.Unlock()
 	if !t.stack.cfg.HoldCancel {
-		r := &Request{Request: t.req, tx: t}
+		r := &Request{Request: invite, tx: t}
 		_ = r.Respond(487, "Request Terminated")
 	}
 	close(t.canceled)
@@ -215,12 +220,11 @@ func (t *serverTx) decided() bool {
 // writeLocked sends the last response. When the connection of the request is gone, the address in the Via is tried
 // (RFC 3261 §18.2.2), on a goroutine because connecting waits.
 func (t *serverTx) writeLocked() error {
-	via := t.req.Via()
-	err := t.flow.send(t.last, replyAddr(via, t.src))
+	err := t.flow.send(t.last, t.reply)
 	if err == nil || t.flow.network() != "tcp" {
 		return err
 	}
-	data, to := t.last, Target{Network: "tcp", Addr: netip.AddrPortFrom(t.src.Addr(), uint16(defaultPort(via.Port, "tcp")))}
+	data, to := t.last, t.again
 	t.stack.spawn(func() {
 		c, err := t.stack.connect(t.stack.ctx, to)
 		if err == nil {

@@ -278,7 +278,7 @@ func TestChallengeIsSentOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		bob := w.stack(bHost)
-		bob.Serve(func(_ context.Context, req *Request) { _ = req.SendOnce(req.Response(401, "Unauthorized", nil)) })
+		bob.Serve(func(_ context.Context, req *Request) { _ = req.SendOnce(req.Response(401, "Unauthorized", nil), nil) })
 		pc := w.socket(aAddr)
 		invite := request(sip.INVITE, "")
 		invite.PrependHeader(&sip.ViaHeader{

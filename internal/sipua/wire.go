@@ -1,6 +1,7 @@
 package sipua
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -79,12 +80,10 @@ func parseStart(line string) (msg sip.Message, isRequest bool, d *defect) {
 
 // fill parses all fields into msg.
 func fill(msg sip.Message, raw *rawMessage) *defect {
-	seen := map[string]bool{}
-	for _, f := range raw.fields {
-		if once[f.name] && seen[f.name] {
+	for i, f := range raw.fields {
+		if once[f.name] && slices.ContainsFunc(raw.fields[:i], func(g field) bool { return g.name == f.name }) {
 			return bad("More Than One %s", f.name)
 		}
-		seen[f.name] = true
 		hs, err := f.headers()
 		if err != nil {
 			return bad("Malformed %s", f.name)
@@ -94,7 +93,7 @@ func fill(msg sip.Message, raw *rawMessage) *defect {
 		}
 	}
 	for _, name := range required {
-		if !seen[name] {
+		if !slices.ContainsFunc(raw.fields, func(f field) bool { return f.name == name }) {
 			return bad("Missing %s", name)
 		}
 	}

@@ -89,6 +89,13 @@ func (f field) header() (sip.Header, error) {
 
 // listOf parses each element of a comma-separated list.
 func listOf(value string, parse func(string) (sip.Header, error)) ([]sip.Header, error) {
+	if strings.IndexByte(value, ',') < 0 { // nearly always
+		h, err := parse(value)
+		if err != nil {
+			return nil, err
+		}
+		return []sip.Header{h}, nil
+	}
 	var hs []sip.Header
 	for _, s := range splitOutside(value, ',') {
 		h, err := parse(strings.TrimSpace(s))
@@ -103,7 +110,17 @@ func listOf(value string, parse func(string) (sip.Header, error)) ([]sip.Header,
 // splitOutside splits at sep, but not within quoted strings or angle brackets.
 func splitOutside(s string, sep byte) []string {
 	var parts []string
-	quoted, angle, start := false, false, 0
+	for more := true; more; {
+		var part string
+		part, s, more = cutOutside(s, sep)
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+// cutOutside cuts at the first such sep.
+func cutOutside(s string, sep byte) (before, after string, found bool) {
+	quoted, angle := false, false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case quoted && c == '\\':
@@ -116,11 +133,10 @@ func splitOutside(s string, sep byte) []string {
 		case c == '>':
 			angle = false
 		case c == sep && !angle:
-			parts = append(parts, s[start:i])
-			start = i + 1
+			return s[:i], s[i+1:], true
 		}
 	}
-	return append(parts, s[start:])
+	return s, "", false
 }
 
 // parseCSeq parses number and method (RFC 3261 §8.1.1.5: less than 2^31).
@@ -219,8 +235,14 @@ func isDisplayTokens(s string) bool {
 // parseParams parses ;-separated header parameters. A quoted value keeps its quotation marks, except when it contains
 // a space: the library then writes them itself.
 func parseParams(s string) (sip.HeaderParams, error) {
-	var ps sip.HeaderParams
-	for _, p := range splitOutside(s, ';') {
+	if s = strings.TrimSpace(s); s == "" {
+		return nil, nil // a semicolon at the end with nothing behind it: common, and clear
+	}
+	s = strings.TrimSuffix(s, ";")
+	ps := make(sip.HeaderParams, 0, 1+strings.Count(s, ";"))
+	for more := true; more; {
+		var p string
+		p, s, more = cutOutside(s, ';')
 		name, value, hasValue := strings.Cut(p, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if !isToken(name) {

@@ -1,9 +1,11 @@
 package sipua
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -11,21 +13,56 @@ import (
 // errUnsafe is the error for a message that would not arrive as it was meant.
 var errUnsafe = errors.New("sipua: message refused")
 
-// checkOutgoing refuses a message whose text would break out of its place: a line break in a header value begins a new
-// header on the wire, and an unescaped quotation mark ends a display name. Refusing is better than mangling: the caller
-// learns of it.
-func checkOutgoing(msg sip.Message) error {
-	switch m := msg.(type) {
-	case *sip.Request:
-		if !isToken(string(m.Method)) {
-			return fmt.Errorf("%w: %q is not a method", errUnsafe, m.Method)
+// encoders are buffers that messages are written in, so that only the bytes that leave are allocated.
+var encoders = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// encode writes a message as it goes out. It refuses one whose text would break out of its place: a line break in a header
+// value begins a new header on the wire, and an unescaped quotation mark ends a display name. Refusing is better than
+// mangling: the caller learns of it.
+func encode(msg sip.Message) ([]byte, error) {
+	if err := checkParts(msg); err != nil {
+		return nil, err
+	}
+	buf := encoders.Get().(*bytes.Buffer)
+	defer encoders.Put(buf)
+	buf.Reset()
+	msg.StringWrite(buf)
+	if err := checkLines(buf.Bytes(), len(headersOf(msg))); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(buf.Bytes()), nil
+}
+
+// checkLines looks at what was written: a start line and one line for each header, none with a control character in it.
+func checkLines(data []byte, headers int) error {
+	for lines := 0; ; lines++ {
+		i := bytes.IndexByte(data, '\n')
+		if i < 1 || data[i-1] != '\r' {
+			return fmt.Errorf("%w: line break in line %d", errUnsafe, lines+1)
 		}
-		if err := checkURI(&m.Recipient); err != nil {
+		if i == 1 {
+			if lines != headers+1 {
+				return fmt.Errorf("%w: line break in a header", errUnsafe)
+			}
+			return nil
+		}
+		for _, c := range data[:i-1] {
+			if isControl(c) {
+				return fmt.Errorf("%w: control character in line %d", errUnsafe, lines+1)
+			}
+		}
+		data = data[i+1:]
+	}
+}
+
+// checkParts looks at the parts that are written next to each other in one line.
+func checkParts(msg sip.Message) error {
+	if req, ok := msg.(*sip.Request); ok {
+		if !isToken(string(req.Method)) {
+			return fmt.Errorf("%w: %q is not a method", errUnsafe, req.Method)
+		}
+		if err := checkURI(&req.Recipient); err != nil {
 			return fmt.Errorf("%w: request URI: %w", errUnsafe, err)
-		}
-	case *sip.Response:
-		if hasControl(m.Reason) {
-			return fmt.Errorf("%w: control character in the reason phrase", errUnsafe)
 		}
 	}
 	for _, h := range headersOf(msg) {
@@ -34,9 +71,6 @@ func checkOutgoing(msg sip.Message) error {
 		}
 		if err := checkHeader(h); err != nil {
 			return fmt.Errorf("%w: %s: %w", errUnsafe, h.Name(), err)
-		}
-		if hasControl(h.Value()) {
-			return fmt.Errorf("%w: control character in %s", errUnsafe, h.Name())
 		}
 	}
 	return nil
@@ -73,12 +107,24 @@ func checkHeader(h sip.Header) error {
 	return nil
 }
 
-// checkURI tests the text a URI is written as.
+// checkURI tests the text a URI is written as, part by part.
 func checkURI(u *sip.Uri) error {
 	if u.Wildcard {
 		return nil
 	}
-	return checkURIText(u.String())
+	for _, part := range [...]string{u.Scheme, u.User, u.Password, u.Host, u.Raw()} {
+		if err := checkURIText(part); err != nil {
+			return err
+		}
+	}
+	for _, pairs := range [...]sip.HeaderParams{u.UriParams, u.Headers} {
+		for i := range pairs {
+			if err := errors.Join(checkURIText(pairs[i].K), checkURIText(pairs[i].V)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // checkQuoted tests the inside of a quoted string.

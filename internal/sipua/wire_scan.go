@@ -46,7 +46,7 @@ const maxFields = 256
 // scan cuts data into start line, fields and body. It goes on after a defect, so that a request can be answered from
 // whatever of it is readable; the first defect is returned with the message.
 func scan(data []byte, stream bool) (*rawMessage, *defect) {
-	m := &rawMessage{}
+	m := &rawMessage{fields: make([]field, 0, 16)}
 	var first *defect
 	note := func(d *defect) {
 		if first == nil {
@@ -54,15 +54,15 @@ func scan(data []byte, stream bool) (*rawMessage, *defect) {
 		}
 	}
 	head, body, ended := splitHead(data)
-	if !ended {
+	if !ended && (stream || !bytes.HasSuffix(data, []byte("\r\n"))) { // a datagram has an end of its own
 		note(bad("Header Section Does Not End"))
 	}
 	if bytes.Count(head, []byte("\n")) != bytes.Count(head, []byte("\r\n")) {
 		note(bad("Line Ends Are Not CRLF")) // RFC 3261 §7
 	}
-	lines := strings.Split(string(head), "\n")
-	m.start = strings.TrimSuffix(lines[0], "\r")
-	for _, line := range lines[1:] {
+	start, rest, _ := strings.Cut(string(head), "\n")
+	m.start = strings.TrimSuffix(start, "\r")
+	for line := range strings.SplitSeq(rest, "\n") {
 		line = strings.TrimSuffix(line, "\r")
 		if line == "" {
 			continue
@@ -157,8 +157,18 @@ var spelled = map[string]string{
 	"p-asserted-identity": "P-Asserted-Identity", "replaces": "Replaces",
 }
 
+// usual are the names that are nearly always spelled as we do.
+var usual = map[string]bool{
+	"Via": true, "From": true, "To": true, "Call-ID": true, "CSeq": true, "Max-Forwards": true, "Contact": true,
+	"Content-Length": true, "Content-Type": true, "Expires": true, "Route": true, "Record-Route": true, "User-Agent": true,
+	"Supported": true, "Allow": true, "Authorization": true, "Proxy-Authorization": true, "Event": true,
+}
+
 // longName gives a header field name its usual spelling, so that exact comparison finds it.
 func longName(name string) string {
+	if usual[name] {
+		return name
+	}
 	lower := strings.ToLower(name)
 	if long, ok := compact[lower]; ok {
 		return long
@@ -213,10 +223,12 @@ func tameQuotedPairs(s string) string {
 	return string(b)
 }
 
+func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
 // hasControl reports a control character other than tab.
 func hasControl(s string) bool {
 	for i := range len(s) {
-		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+		if isControl(s[i]) {
 			return true
 		}
 	}

@@ -87,7 +87,7 @@ func isHex(c byte) bool {
 
 // uriPairs splits name=value pairs. A doubled separator is an error.
 func uriPairs(s, sep string) (sip.HeaderParams, error) {
-	var ps sip.HeaderParams
+	ps := make(sip.HeaderParams, 0, 1+strings.Count(s, sep))
 	for pair := range strings.SplitSeq(s, sep) {
 		name, value, _ := strings.Cut(pair, "=")
 		if name == "" {
