@@ -221,7 +221,7 @@ func (e *Endpoint) unpublish(pub *event.Publication) {
 // of this device.
 func (e *Endpoint) documentLocked(now time.Time) []byte {
 	m := &e.machine
-	open := e.availability != availabilityOffline
+	open := e.wish.availability != availabilityOffline
 	class := m.class(now)
 	device := body.Device{
 		ID: "d-" + shortInstance(e.cfg.Instance), DeviceID: e.cfg.Instance, Name: e.cfg.DeviceName, Idle: -1,
@@ -248,10 +248,10 @@ func (e *Endpoint) documentLocked(now time.Time) []byte {
 		Entity: e.self.URI,
 		Tuples: []body.Tuple{{
 			ID: "t-" + shortInstance(e.cfg.Instance), Open: open, DeviceID: e.cfg.Instance, Contact: contact,
-			Note: e.note, Timestamp: now,
+			Note: e.wish.note, Timestamp: now,
 		}},
 		Devices: []body.Device{device},
-		Person:  personOf(e.availability, e.note),
+		Person:  e.wish.person(),
 	}.Marshal()
 }
 

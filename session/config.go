@@ -36,6 +36,7 @@ type Config struct {
 // Journal remembers messages across restarts. It is implemented by history.Store. Calls may write to disk.
 type Journal interface {
 	// Journal stores an inbound message before it is acknowledged to the network. known is true when a message with
-	// this peer and id is there already: it is then not shown again.
+	// this peer and id is there already: it is then not shown again. Only the beginning of a text, a message that is
+	// Partial, is replaced by one that is not; that one counts as new.
 	Journal(ctx context.Context, m Message) (known bool, err error)
 }

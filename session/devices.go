@@ -2,11 +2,13 @@ package session
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"offhook/internal/body"
 	"offhook/internal/event"
+	"offhook/internal/sipua"
 )
 
 // Device is one endpoint's published state.
@@ -93,11 +95,16 @@ func viewDevices(doc body.PIDF, known map[string]*deviceView, n event.Notificati
 type registry struct {
 	usage    usage           // tells whether the rest is still true; nil before it begins
 	full     bool            // all contacts have been told
-	contacts map[string]bool // instances that are registered
+	contacts map[string]bool // instances that are registered; where one is not told, the contact's address
+	// anonymous contacts have been told: they count, but cannot be matched with devices. Kamailio's reginfo is so.
+	anonymous bool
 }
 
 // live reports whether the contacts are all there are, now.
 func (r registry) live() bool { return r.full && r.usage != nil && r.usage.Active() }
+
+// names reports whether the contacts tell which instances are registered, now.
+func (r registry) names() bool { return r.live() && !r.anonymous }
 
 // runRegistry follows the own registrations, which tell how many endpoints there are.
 func (e *Endpoint) runRegistry(ctx context.Context) {
@@ -137,14 +144,14 @@ func (e *Endpoint) registryTold(n event.Notification, _ bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if doc.Full || e.registry.contacts == nil {
-		e.registry.contacts = map[string]bool{}
+		e.registry.contacts, e.registry.anonymous = map[string]bool{}, false
 	}
 	e.registry.full = n.State == "active" && (doc.Full || e.registry.full)
 	for _, reg := range doc.Regs {
 		for _, contact := range reg.Contacts {
 			instance := normalInstance(contact.Instance)
 			if instance == "" {
-				instance = contact.URI
+				instance, e.registry.anonymous = contact.URI, true
 			}
 			if contact.State == "active" {
 				e.registry.contacts[instance] = true
@@ -182,6 +189,31 @@ func (e *Endpoint) populationLocked() population {
 	}
 }
 
+// certainlySole reports whether an INVITE that has arrived was offered to this endpoint alone.
+//
+// What the reg event has told may be older than the INVITE: of another endpoint that signed in a moment ago the
+// INVITE tells this one first. So the registrar is asked again. Whoever was registered when it forked the INVITE is in
+// the answer, which was made later; who has left in between does no harm.
+func (e *Endpoint) certainlySole(ctx context.Context, arrived time.Time) bool {
+	e.mu.Blocking()
+	ctx, cancel := context.WithDeadline(ctx, arrived.Add(countPatience))
+	defer cancel()
+	_ = e.counted.wait(ctx, 0) // this endpoint may just have signed in
+	e.mu.Lock()
+	sole, asked := e.populationLocked().sole(), !e.cfg.NoRegister
+	e.mu.Unlock()
+	if !sole || !asked {
+		return sole
+	}
+	_, instances, err := e.agent.Bindings(ctx)
+	if err != nil {
+		e.log.Info("registrar does not tell the endpoints", "err", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return err == nil && instances == 1 && e.populationLocked().sole()
+}
+
 // devicesUsableLocked reports whether the election can go by device state.
 func (e *Endpoint) devicesUsableLocked() bool {
 	return e.devicesKnown && e.ownPresence != nil && e.ownPresence.Active()
@@ -196,20 +228,18 @@ func (e *Endpoint) candidatesLocked() []candidate {
 	seen := map[string]bool{e.cfg.Instance: true}
 	for instance, d := range e.devices {
 		// Who publishes but is not registered is not offered the call.
-		if seen[instance] || e.registry.live() && !e.registry.contacts[instance] {
+		if seen[instance] || e.registry.names() && !e.registry.contacts[instance] {
 			continue
 		}
 		seen[instance] = true
 		list = append(list, candidate{instance, d.class, d.idleAt(now)})
 	}
-	for instance := range e.registry.contacts {
-		if !seen[instance] {
-			seen[instance] = true
-			list = append(list, candidate{instance, classUnknown, -1})
-		}
+	silent := e.bindings.ids // as of this endpoint's last registration: second best
+	if e.registry.names() {
+		silent = slices.Collect(maps.Keys(e.registry.contacts))
 	}
-	for _, instance := range e.bindings.ids {
-		if !seen[instance] && !e.registry.live() {
+	for _, instance := range silent {
+		if !seen[instance] {
 			seen[instance] = true
 			list = append(list, candidate{instance, classUnknown, -1})
 		}
@@ -244,9 +274,12 @@ func deviceOf(c candidate, name string, self bool) Device {
 	return Device{Instance: c.instance, Name: name, Class: c.class.String(), IdleS: idle, Self: self}
 }
 
-// answererLocked names the device that has answered a call elapsed after it came, if that can be told: there is only one
-// other, or the window is over and each of them has its own time to accept.
-func (e *Endpoint) answererLocked(callID string, elapsed time.Duration) string {
+// answererLocked names the device that has answered a call elapsed after it came, if that can be told: the server names
+// it, or there is only one other, or the window is over and each of them has its own time to accept.
+func (e *Endpoint) answererLocked(reason sipua.Reason, callID string, elapsed time.Duration) string {
+	if reason.Instance != "" {
+		return e.deviceNameLocked(normalInstance(reason.Instance))
+	}
 	order := ranked(e.candidatesLocked(), callID)
 	others := slices.DeleteFunc(slices.Clone(order), func(c candidate) bool { return c.instance == e.cfg.Instance })
 	if len(others) == 1 {

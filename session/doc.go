@@ -6,12 +6,15 @@
 //
 // Sending looks like one thing and is a ladder. Send puts the text into the session; without a session the text goes with
 // an INVITE that makes one, as its toast; if nobody takes it, it goes as a pager MESSAGE, which the server stores for
-// later. The Message-ID is the same on every rung, and receivers show a Message-ID once.
+// later; while the server itself is away the text waits for it (outbox.go). The Message-ID is the same on every rung, and
+// receivers show a Message-ID once.
 //
 // Receiving looks like one thing and is a race. A user may be signed in on several endpoints, and the proxy forks the INVITE
 // to all. Each of them rings, records the text, and shows a toast; a click accepts. If nobody clicks within ten
 // seconds the endpoint accepts that was used last, which all of them compute for themselves from the device state that all
 // publish (autoaccept.go). The caller keeps the first answer. An endpoint that is certainly the only one accepts at once.
+// How the user wants to be seen is published beside the device state and followed by all of the user's devices (wish.go).
+// A text is on record before it is acknowledged; what cannot be recorded is shown and left to others (arrival.go).
 //
 // One lock, Endpoint.mu, guards all state. Methods that end in Locked want it held; they change fields, consult the tables
 // of states.go and publish events, and never wait. Everything that waits is a straight function on a goroutine of its own:

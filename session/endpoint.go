@@ -61,7 +61,9 @@ type Endpoint struct {
 	toasts                    map[string]*offer
 	arrivals                  arrivals
 	registration              RegistrationChanged
-	regErr                    error // why registering was given up
+	regErr                    error         // why registering was given up
+	registrations             int           // that have succeeded, refreshes included
+	regChanged                chan struct{} // closed and replaced whenever the registration is told of
 	bindings                  bindings
 	registry                  registry
 	machine                   machine
@@ -73,8 +75,8 @@ type Endpoint struct {
 	presenceErr               error         // why own presence is not told
 	publishErr                error         // of the last publication
 	publishDone               chan struct{} // closed by the next publication, for those who wait for it
-	availability              string
-	note                      string
+	wish                      wish
+	wall                      func() time.Time // the wall clock, without monotonic reading
 	watches                   map[string]*watch
 	health                    map[string]*condition
 }
@@ -82,10 +84,11 @@ type Endpoint struct {
 // New checks the configuration. Nothing is opened.
 func New(cfg Config) (*Endpoint, error) {
 	e := &Endpoint{
-		cfg: cfg, log: cfg.Logger, registered: newLatch(), counted: newLatch(), running: map[string]int{},
+		cfg: cfg, log: cfg.Logger, registered: newLatch(), counted: newLatch(), running: map[string]int{}, regChanged: make(chan struct{}),
 		byPeer: map[string]*Conversation{}, byID: map[string]*Conversation{}, calls: map[string]*InstantMessagingCall{},
 		toasts: map[string]*offer{}, devices: map[string]*deviceView{}, watches: map[string]*watch{},
-		health: map[string]*condition{}, availability: availabilityAvailable,
+		health: map[string]*condition{}, wish: wish{availability: availabilityAvailable},
+		wall: func() time.Time { return time.Now().Round(0) },
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)

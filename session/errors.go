@@ -71,6 +71,9 @@ func (e *Error) Error() string {
 	if e.Peer != "" {
 		b.WriteString(" " + e.Peer)
 	}
+	if errors.Is(e.Err, context.Canceled) {
+		return b.String() + ": canceled"
+	}
 	b.WriteString(": " + e.Kind.text().message)
 	if e.Code != 0 {
 		fmt.Fprintf(&b, " (SIP %d)", e.Code)

@@ -90,3 +90,11 @@ func TestFailClassifies(t *testing.T) {
 		t.Error("an *Error was wrapped again")
 	}
 }
+
+// A person who cancels has no use for the words of the language this program is written in.
+func TestCanceledErrorText(t *testing.T) {
+	err := &Error{Op: "send", Peer: "sip:bob@example.test", Kind: KindState, Err: context.Canceled}
+	if got, want := err.Error(), "send sip:bob@example.test: canceled"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -12,6 +12,7 @@ type RegistrationChanged struct {
 	Expires   int    `json:"expires,omitempty"` // seconds
 	Endpoints int    `json:"endpoints,omitempty"`
 	Reason    string `json:"reason,omitempty"`
+	Retry     int    `json:"retry,omitempty"` // with failed: seconds until it is tried again; 0 means never
 }
 
 // ToastShown offers something to the user.

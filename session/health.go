@@ -17,7 +17,7 @@ var healthTexts = map[string]struct {
 	after    time.Duration
 }{
 	healthUnregistered: {"error", "not signed in: calls and messages do not arrive", 5 * time.Second},
-	healthJournal:      {"error", "messages cannot be recorded: they are shown but lost when the program ends", 0},
+	healthJournal:      {"error", "messages cannot be recorded: they are shown, and the server keeps them until there is room", 0},
 	healthPresence:     {"warning", "presence is not available: nobody sees this status, and forked messages are taken by whichever device has been used last, as each can guess", 2 * time.Second},
 }
 

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// countPatience is how long an INVITE that comes while this endpoint has just signed in waits for the number of
-	// endpoints to become known. It spares the user of a single endpoint a toast and ten seconds.
-	countPatience = 700 * time.Millisecond
+	// countPatience is how long after its arrival an INVITE waits for proof that this is the user's only endpoint. It
+	// spares that user a toast and ten seconds.
+	countPatience = 900 * time.Millisecond
 	// lostRace is how soon after an acceptance without anybody's doing a BYE "completed elsewhere" means that
 	// another endpoint had accepted too.
 	lostRace = 5 * time.Second
@@ -39,10 +39,10 @@ func (e *Endpoint) serveInvite(ctx context.Context, inv *sipua.Invite) {
 		e.refuseInvite(inv, err)
 		return
 	}
-	c := e.offeredCall(ctx, inv, in, arrived)
+	c, code, reason := e.offeredCall(ctx, inv, in, arrived)
 	served()
 	if c == nil {
-		e.reject(inv, 486, "")
+		e.reject(inv, code, reason)
 		return
 	}
 	stop := context.AfterFunc(ctx, c.cancel)
@@ -70,17 +70,19 @@ func (e *Endpoint) reject(inv *sipua.Invite, code int, reason string, headers ..
 	}
 }
 
-// offeredCall journals the text, rings, and makes the Incoming call. It returns nil when the user is not to be
-// disturbed: the text is then on record as missed.
-func (e *Endpoint) offeredCall(ctx context.Context, inv *sipua.Invite, in invitation, arrived time.Time) *InstantMessagingCall {
+// offeredCall journals the text, rings, and makes the Incoming call. It returns nil, and the status to refuse with, when
+// the user is not to be disturbed or the text cannot be recorded: it is shown as missed then.
+func (e *Endpoint) offeredCall(
+	ctx context.Context, inv *sipua.Invite, in invitation, arrived time.Time,
+) (c *InstantMessagingCall, code int, reason string) {
 	e.mu.Blocking()
 	e.mu.Lock()
-	quiet := e.availability == availabilityDND
+	quiet := e.wish.availability == availabilityDND
 	conv := e.conversationLocked(in.from, in.party)
 	var text *Message
 	if in.toast != nil {
 		m := conv.inboundLocked(in.messageID, in.toast.Text, arrived)
-		m.Toast = true
+		m.Toast, m.Partial = true, !in.whole
 		text = &m
 	}
 	e.mu.Unlock()
@@ -90,44 +92,45 @@ func (e *Endpoint) offeredCall(ctx context.Context, inv *sipua.Invite, in invita
 			e.log.Debug("ringing could not be sent", "err", err)
 		}
 	}
-	known := text != nil && e.journal(ctx, *text)
-	if !quiet {
-		_ = e.counted.wait(ctx, countPatience)
+	var (
+		what receipt
+		err  error
+	)
+	if text != nil {
+		what, err = e.journal(ctx, *text)
 	}
-
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if quiet {
-		if text != nil && !known {
+	if quiet || err != nil {
+		if text != nil && what != known {
 			text.Missed = true
 			conv.receivedLocked(*text)
 			conv.missed = append(conv.missed, *text)
 		}
-		return nil
-	}
-	c := conv.newIMLocked(Inbound)
-	c.callID = inv.Request().CallID().Value()
-	c.toast, c.text = in.toast, text
-	c.flow.ocs = in.ocs
-	if text != nil {
-		text.Call = c.id
-		if known {
-			c.text = nil // its record has its own history
+		if err != nil {
+			return nil, 480, notRecorded
 		}
+		return nil, 486, ""
 	}
+	c = conv.newIMLocked(Inbound)
+	c.callID = inv.Request().CallID().Value()
+	c.toast = in.toast
+	c.flow.ocs = in.ocs
 	e.publishLocked(CallStateChanged{
 		Call: c.id, Conversation: conv.id, Kind: c.kind, Direction: Inbound, State: Incoming,
 	})
-	if c.text != nil {
+	if text != nil && what != known { // what is known has its own history
+		text.Call = c.id
+		c.text = text
 		conv.receivedLocked(*text)
 	}
-	return c
+	return c, 0, ""
 }
 
 // serve carries an Incoming call to its end.
 func (c *InstantMessagingCall) serve(inv *sipua.Invite, in invitation, arrived time.Time) {
 	var d decision
-	if c.acceptAtOnce(in) {
+	if c.acceptAtOnce(in, arrived) {
 		d = <-c.decision
 	} else {
 		d = c.awaitDecision(inv, in, arrived)
@@ -161,18 +164,20 @@ func (c *InstantMessagingCall) redirect(inv *sipua.Invite, to string) {
 
 // acceptAtOnce accepts a call that needs neither toast nor election: this is the only endpoint, or the conversation is
 // going on here already and the caller has lost its end of it, or both sides call at once.
-func (c *InstantMessagingCall) acceptAtOnce(in invitation) bool {
+func (c *InstantMessagingCall) acceptAtOnce(in invitation, arrived time.Time) bool {
 	e := c.e
+	e.mu.Blocking()
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if in.manual {
-		return false
-	}
 	here := slices.ContainsFunc(c.conv.calls, func(o *InstantMessagingCall) bool {
 		return o != c && (live(o.state) || o.state == Establishing)
 	})
-	sole := e.populationLocked().sole()
-	if !here && !sole {
+	e.mu.Unlock()
+	if in.manual || !here && !e.certainlySole(c.ctx, arrived) {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c.state != Incoming { // ended meanwhile
 		return false
 	}
 	if !here {
@@ -199,6 +204,9 @@ func (c *InstantMessagingCall) awaitDecision(inv *sipua.Invite, in invitation, a
 
 	evaluate := time.NewTimer(time.Until(deadline.Add(-min(decideBefore, window/2))))
 	defer evaluate.Stop()
+	look := time.NewTicker(asleepLook)
+	defer look.Stop()
+	sleep := c.e.newAsleep()
 	var (
 		place    int
 		accept   <-chan time.Time
@@ -219,6 +227,10 @@ func (c *InstantMessagingCall) awaitDecision(inv *sipua.Invite, in invitation, a
 			accept = timer.C
 		case <-accept:
 			c.windowOver(place, in.manual)
+		case <-look.C:
+			if sleep.was() {
+				c.overslept()
+			}
 		case <-c.ctx.Done():
 			c.e.mu.Lock()
 			_ = c.decideLocked(decision{input: Terminate}, why{reason: "closing"})
@@ -274,10 +286,15 @@ func (c *InstantMessagingCall) remoteCanceled(reason sipua.Reason, arrived time.
 		return // decided here first: Answer finds out who was first on the wire
 	}
 	told := why{reason: "canceled"}
-	if reason.Elsewhere() {
+	switch {
+	case reason.Elsewhere():
 		told.reason = toastElsewhere
-		c.elsewhereLocked(e.answererLocked(c.callID, time.Since(arrived)), "answered on another device")
-	} else {
+		by := e.answererLocked(reason, c.callID, time.Since(arrived))
+		c.elsewhereLocked(toastElsewhere, by, "answered on another device")
+	case reason.Protocol == "SIP" && reason.Cause == 603: // another device has declined for all (RFC 3261 §16.7)
+		told.reason = toastDeclined
+		c.elsewhereLocked(toastDeclined, "", "")
+	default:
 		c.missedLocked(toastCanceled, "the sender gave up")
 	}
 	_ = c.decideLocked(decision{input: RemoteCanceled}, told)

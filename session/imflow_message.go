@@ -18,6 +18,9 @@ import (
 // typeKeyboardActivity is how OCS tells, in an INFO, that somebody types.
 const typeKeyboardActivity = "application/xml"
 
+// notRecorded is the reason phrase of a refusal because the journal fails.
+const notRecorded = "Cannot Record Messages"
+
 // flow is the messages of one session, each an in-dialog MESSAGE.
 type flow struct {
 	// sending is held by whoever has a request under way: one at a time (RFC 3428 §8).
@@ -151,7 +154,7 @@ func (c *InstantMessagingCall) lostRaceLocked() {
 	if !c.elected && !c.immediate {
 		notice = "the conversation continues on another device"
 	}
-	c.elsewhereLocked("", notice)
+	c.elsewhereLocked(toastElsewhere, "", notice)
 }
 
 // serveRequest routes a request of the session.
@@ -188,28 +191,38 @@ func (c *InstantMessagingCall) serveMessage(req *sipua.Request) error {
 		c.e.mu.Unlock()
 		return req.Respond(200, "OK")
 	}
-	c.conv.receive(c.ctx, req, got.text, c.id)
-	return req.Respond(200, "OK") // RFC 3428 §7: no body, no Contact
+	return c.conv.receive(c.ctx, req, got.text, c.id)
 }
 
-// receive journals and shows a text from the peer, unless it has been received before.
-func (c *Conversation) receive(ctx context.Context, req *sipua.Request, text, callID string) {
+// receive journals and shows a text from the peer, unless it has been received before, and answers.
+func (c *Conversation) receive(ctx context.Context, req *sipua.Request, text, callID string) error {
 	e := c.e
 	e.mu.Blocking()
 	cleaned := plaintext.Text(text, maxText+maxText/2) // the names of what was hidden make it longer
 	if cleaned == "" {
-		return
+		return req.Respond(200, "OK")
 	}
 	e.mu.Lock()
+	if _, from := senderOf(req.Request); from.Display != "" { // of who is called the first request tells the name
+		c.peer.Display = from.Display
+	}
 	m := c.inboundLocked(messageIDOf(req.Request), cleaned, sentAt(req.Request, time.Now()))
 	m.Call = callID
 	e.mu.Unlock()
-	if e.journal(context.WithoutCancel(ctx), m) {
-		return
-	}
+	what, err := e.journal(context.WithoutCancel(ctx), m)
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	c.receivedLocked(m)
+	switch what {
+	case known:
+	case completes:
+		c.completedLocked(m)
+	case fresh:
+		c.receivedLocked(m)
+	}
+	e.mu.Unlock()
+	if err != nil {
+		return req.Respond(480, notRecorded) // RFC 3428 §7: not delivered
+	}
+	return req.Respond(200, "OK") // RFC 3428 §7: no body, no Contact
 }
 
 func respondUnsupported(req *sipua.Request) error {

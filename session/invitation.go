@@ -112,13 +112,11 @@ func toastIn(req *sip.Request, text *part) (body.TextFormat, bool) {
 	return body.TextFormat{}, false
 }
 
-// setToast cleans the text and cuts it. A text that was cut is a preview: the caller is told nothing of having taken it,
-// sends it whole in the session, and there it has to count as new.
+// setToast cleans the text and cuts it. A text that was cut, here or by the caller, is a preview: the caller is not told
+// that it was taken and sends it whole in the session.
 func (inv *invitation) setToast(t body.TextFormat) {
-	inv.whole = len(t.Text) <= maxToast
-	if !inv.whole {
-		inv.messageID += previewSuffix
-	}
+	id, preview := strings.CutSuffix(inv.messageID, previewSuffix)
+	inv.messageID, inv.whole = id, !preview && len(t.Text) <= maxToast
 	if cleaned := plaintext.Text(t.Text, maxToast); cleaned != "" {
 		inv.toast = &ToastMessage{ContentType: body.TypeText, Text: cleaned}
 	}

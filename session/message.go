@@ -46,6 +46,8 @@ type Message struct {
 	Time         time.Time `json:"time"`
 	Call         string    `json:"call,omitempty"`
 	Toast        bool      `json:"toast,omitempty"`     // carried by an INVITE
+	Partial      bool      `json:"partial,omitempty"`   // the beginning of a long text, which follows under the same id
+	Waiting      bool      `json:"waiting,omitempty"`   // sending: it goes out when there is a connection to the server
 	Missed       bool      `json:"missed,omitempty"`    // arrived and nobody opened it here
 	Elsewhere    bool      `json:"elsewhere,omitempty"` // answered on another device
 	Error        string    `json:"error,omitempty"`     // with failed
@@ -62,8 +64,8 @@ const (
 // tagTextFormat in the Supported header of a 2xx says that the INVITE's toast text was taken whole: it is not sent again.
 const tagTextFormat = "ms-text-format"
 
-// previewSuffix marks the Message-ID of a text that is the beginning of a longer one, so that the whole text that
-// follows under its own id is not taken for a repetition.
+// previewSuffix marks the Message-ID of a text that is the beginning of a longer one. The whole text follows under the id
+// without it and takes the place of the beginning. A receiver that knows nothing of this sees two messages.
 const previewSuffix = ".preview"
 
 const (

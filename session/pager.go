@@ -11,6 +11,17 @@ import (
 // page sends a text outside of any session (RFC 3428): the peer's server may store it for later. The conversation's queue
 // keeps it to one at a time, as §8 demands.
 func (c *Conversation) page(ctx context.Context, to sip.Uri, m *Message) error {
+	err := c.pageOnce(ctx, to, m)
+	if !silent(err) || c.e.cfg.NoRegister {
+		return err
+	}
+	if err := c.e.awaitServer(ctx, m, true); err != nil {
+		return err
+	}
+	return c.pageOnce(ctx, to, m)
+}
+
+func (c *Conversation) pageOnce(ctx context.Context, to sip.Uri, m *Message) error {
 	c.e.mu.Blocking()
 	req := c.e.agent.NewRequest(sip.MESSAGE, target(to))
 	req.AppendHeader(sip.NewHeader(headerMessageID, m.ID))
@@ -56,6 +67,5 @@ func (e *Endpoint) takeMessage(ctx context.Context, req *sipua.Request) error {
 	e.mu.Lock()
 	c := e.conversationLocked(uri, party)
 	e.mu.Unlock()
-	c.receive(ctx, req, got.text, "")
-	return req.Respond(200, "OK")
+	return c.receive(ctx, req, got.text, "")
 }

@@ -48,7 +48,7 @@ func (e *Endpoint) SetPresence(ctx context.Context, availability, note string) e
 		return refuse("set presence", "", KindConfig, "availability is one of %s", strings.Join(availabilities, ", "))
 	}
 	e.mu.Lock()
-	e.availability, e.note = availability, plaintext.Line(note, maxNote)
+	e.wishLocked(availability, plaintext.Line(note, maxNote))
 	done := e.publishNowLocked()
 	e.mu.Unlock()
 	if done == nil {
@@ -79,20 +79,6 @@ func (e *Endpoint) publishNowLocked() <-chan struct{} {
 	return e.publishDone
 }
 
-// personOf writes an availability into a presence document (RFC 4480 §3.2). Being available needs no words.
-func personOf(availability, note string) body.Person {
-	p := body.Person{Note: note}
-	switch availability {
-	case availabilityBusy:
-		p.Activities = []string{"busy"}
-	case availabilityDND:
-		p.Activities, p.DND = []string{"busy"}, true
-	case availabilityAway:
-		p.Activities = []string{"away"}
-	}
-	return p
-}
-
 // activityAvailability reads the activities of RFC 4480 §3.2.
 var activityAvailability = map[string]string{
 	"busy": availabilityBusy, "on-the-phone": availabilityBusy, "meeting": availabilityBusy,
@@ -118,7 +104,7 @@ func readPresence(uri string, doc body.PIDF, now time.Time) Presence {
 	if !open {
 		return p
 	}
-	if p.Note == "" {
+	if doc.Person.Empty() { // clients that know of no persons put the note there
 		for _, t := range doc.Tuples {
 			if t.Note != "" {
 				p.Note = plaintext.Line(t.Note, maxNote)
@@ -186,6 +172,7 @@ func (e *Endpoint) ownPresenceTold(n event.Notification, first bool) {
 	defer e.mu.Unlock()
 	e.devices = viewDevices(doc, e.devices, n, first)
 	e.devicesKnown, e.presenceErr = n.State == "active", nil
+	e.followWishLocked(doc.Person)
 	e.presenceHealthLocked()
 	e.countChangedLocked()
 	p := readPresence(e.self.URI, doc, n.Received)

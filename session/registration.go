@@ -42,6 +42,7 @@ func (e *Endpoint) runRegistration(ctx context.Context) {
 		e.publishLocked(e.registration)
 	}
 	e.setHealthLocked(healthUnregistered, true)
+	e.stirLocked()
 	e.mu.Unlock()
 	e.registered.release()
 	e.counted.release()
@@ -51,9 +52,11 @@ func (e *Endpoint) runRegistration(ctx context.Context) {
 func (e *Endpoint) registrationChanged(s sipua.RegistrationState) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := RegistrationChanged{State: s.State, Expires: int(s.Expires / time.Second)}
+	defer e.stirLocked()
+	now := RegistrationChanged{State: s.State, Expires: int(s.Expires / time.Second), Retry: int((s.Retry + time.Second - 1) / time.Second)}
 	switch {
 	case s.State == registered:
+		e.registrations++
 		e.bindings = bindings{instances: s.Instances}
 		for _, b := range s.Bindings {
 			if id, ok := b.Params.Get("+sip.instance"); ok {
@@ -80,6 +83,13 @@ func (e *Endpoint) registrationChanged(s sipua.RegistrationState) {
 	if s.State == registered {
 		e.registered.release()
 	}
+}
+
+// stirLocked wakes who waits for the registration.
+func (e *Endpoint) stirLocked() {
+	e.mu.Held()
+	close(e.regChanged)
+	e.regChanged = make(chan struct{})
 }
 
 // WaitRegistered blocks until the first registration succeeded or failed for good, or ctx ends.

@@ -5,8 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
 	"regexp"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,9 +19,9 @@ import (
 	"offhook/session"
 )
 
-// schedules is how many random schedules are tried. All thousand take most of a minute; a part of them is enough to see
-// that nothing has broken by a change elsewhere.
-var schedules = flag.Int("schedules", 100, "how many random schedules of the election to try")
+// schedules is how many random schedules are tried. Continuous integration tries a thousand; a part of them is enough to
+// see that nothing has broken by a change elsewhere.
+var schedules = flag.Int("schedules", 200, "how many random schedules of the election to try")
 
 // One schedule: two to six endpoints of a user on links of any quality, some of which die, are clicked, are used, have
 // a wrong clock or publish nothing, while one text comes.
@@ -38,22 +41,32 @@ type outcome struct {
 // TestRandomSchedules is the promise: no message is lost and exactly one session is left, whatever happens. Two
 // endpoints that accept at once are repaired by the caller, but that is to be the exception: it is the staggering that
 // makes it one.
+//
+// The test has been seen to fail with each of these broken: rankStagger = 0 (several accept, in far more than an eighth
+// of the schedules); the BYE to a second 2xx left out (several endpoints have a session); the endpoints other than the
+// most active one never accepting (the text is not delivered where that one dies).
 func TestRandomSchedules(t *testing.T) {
-	n := *schedules
-	several := 0
-	for seed := range n {
-		var got outcome
-		synctest.Test(t, func(t *testing.T) { got = runSchedule(t, uint64(seed)) })
-		if got.problem != "" {
-			t.Fatalf("schedule %d: %s", seed, got.problem)
+	var next, several atomic.Int64
+	t.Run("all", func(t *testing.T) {
+		for worker := range runtime.GOMAXPROCS(0) {
+			t.Run(fmt.Sprint(worker), func(t *testing.T) {
+				t.Parallel()
+				for seed := next.Add(1) - 1; seed < int64(*schedules) && !t.Failed(); seed = next.Add(1) - 1 {
+					var got outcome
+					synctest.Test(t, func(t *testing.T) { got = runSchedule(t, uint64(seed)) })
+					if got.problem != "" {
+						t.Errorf("schedule %d: %s", seed, got.problem)
+					}
+					if got.accepts > 1 {
+						several.Add(1)
+					}
+				}
+			})
 		}
-		if got.accepts > 1 {
-			several++
-		}
-	}
-	t.Logf("%d schedules, %d with more than one acceptance", n, several)
-	if several > n/8 {
-		t.Errorf("in %d of %d schedules several endpoints accepted: they are not staggered", several, n)
+	})
+	t.Logf("%d schedules, %d with more than one acceptance", *schedules, several.Load())
+	if several.Load() > int64(*schedules/8) {
+		t.Errorf("in %d of %d schedules several endpoints accepted: they are not staggered", several.Load(), *schedules)
 	}
 }
 
@@ -157,19 +170,35 @@ func (s *schedule) judge(m session.Message, err error) outcome {
 	return out
 }
 
-var stamp = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`)
+// The times of presence documents, and those of header fields (RFC 3261 §20.17).
+var (
+	stamp = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`)
+	date  = regexp.MustCompile(`\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT`)
+)
 
-// skewClock makes a host's clock wrong, for all that others see of it: the times in what it publishes.
+const stampLayout = "2006-01-02T15:04:05"
+
+// skewClock makes a host's clock wrong by skew: the times that it tells are, and those that it is told are off the other
+// way for its own clock. In its own eyes it is right.
 func skewClock(n *vnet.Net, host netip.Addr, skew time.Duration) {
-	n.Filter(func(p vnet.Packet) bool {
-		if p.From.Addr() != host {
-			return true
+	n.Rewrite(func(p vnet.Packet) []byte {
+		by := skew
+		switch host {
+		case p.From.Addr():
+		case p.To.Addr():
+			by = -skew
+		default:
+			return p.Data
 		}
-		for _, at := range stamp.FindAllIndex(p.Data, -1) {
-			if then, err := time.Parse("2006-01-02T15:04:05", string(p.Data[at[0]:at[1]])); err == nil {
-				copy(p.Data[at[0]:at[1]], then.Add(skew).Format("2006-01-02T15:04:05"))
+		shift := func(layout string) func([]byte) []byte {
+			return func(text []byte) []byte {
+				at, err := time.Parse(layout, string(text))
+				if err != nil {
+					return text
+				}
+				return []byte(at.Add(by).Format(layout))
 			}
 		}
-		return true
+		return date.ReplaceAllFunc(stamp.ReplaceAllFunc(p.Data, shift(stampLayout)), shift(http.TimeFormat))
 	})
 }

@@ -57,8 +57,14 @@ func (c *Conversation) send(ctx context.Context, text string, deliver func(conte
 	if err != nil {
 		m.Status, m.Error = Failed, err.Error()
 	}
-	e.publishLocked(MessageChanged{m})
+	e.tellOutboundLocked(m)
 	return m, err
+}
+
+// tellOutboundLocked publishes a text of this user, cleaned like any other: the sender may have pasted anything.
+func (e *Endpoint) tellOutboundLocked(m Message) {
+	m.Text = plaintext.Text(m.Text, maxText+maxText/2)
+	e.publishLocked(MessageChanged{m})
 }
 
 // enqueueLocked makes the record of a text and takes a turn for it.
@@ -86,9 +92,7 @@ func (c *Conversation) enqueueLocked(text string) (Message, *turn, error) {
 	}
 	c.last = m.Time
 	c.stopComposingLocked()
-	shown := m
-	shown.Text = plaintext.Text(text, maxText+maxText/2) // the sender may have pasted anything
-	e.publishLocked(MessageChanged{shown})
+	e.tellOutboundLocked(m)
 	return m, mine, nil
 }
 
@@ -107,6 +111,9 @@ func (c *Conversation) leave(mine *turn) {
 // Message-ID is the same on every way, so that it can be tried on the next one without being shown twice.
 func (c *Conversation) deliver(ctx context.Context, m *Message) error {
 	for range maxSessions {
+		if err := c.e.awaitServer(ctx, m, false); err != nil {
+			return err
+		}
 		call, err := c.session(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -117,6 +124,12 @@ func (c *Conversation) deliver(ctx context.Context, m *Message) error {
 			call = c.NewIM()
 			m.Call, m.Toast = call.id, true
 			taken, err := call.establish(ctx, c.uri, m)
+			if silent(err) && !c.e.cfg.NoRegister {
+				if err := c.e.awaitServer(ctx, m, true); err != nil {
+					return err
+				}
+				continue
+			}
 			return c.afterInvite(ctx, call, c.uri, m, taken, err)
 		}
 		m.Call = call.id
@@ -184,6 +197,11 @@ func (c *Conversation) inSession(ctx context.Context, call *InstantMessagingCall
 	act := call.terminateLocked("the other side does not answer any more")
 	c.e.goLocked("hang up", act)
 	c.e.mu.Unlock()
+	if silent(err) { // is it the peer or the server that is gone?
+		if err := c.e.awaitServer(ctx, m, true); err != nil {
+			return false, err
+		}
+	}
 	return true, nil
 }
 

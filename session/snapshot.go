@@ -23,7 +23,8 @@ type Account struct {
 	Device       string   `json:"device"`
 	Instance     string   `json:"instance"`
 	Registered   bool     `json:"registered"`
-	State        string   `json:"state"` // as RegistrationChanged.State
+	State        string   `json:"state"`            // as RegistrationChanged.State
+	Reason       string   `json:"reason,omitempty"` // why it is not
 	Endpoints    int      `json:"endpoints"`
 	Server       string   `json:"server"`
 	Transport    string   `json:"transport"`
@@ -73,7 +74,9 @@ func (e *Endpoint) Snapshot() Snapshot {
 	}
 	slices.SortFunc(s.Calls, func(a, b CallInfo) int { return byID(a.Call, b.Call) })
 	for _, o := range e.toasts {
-		s.Toasts = append(s.Toasts, o.shown)
+		t := o.shown
+		o.call.forecastLocked(&t)
+		s.Toasts = append(s.Toasts, t)
 	}
 	slices.SortFunc(s.Toasts, func(a, b ToastShown) int { return byID(a.Toast, b.Toast) })
 	for _, w := range e.watches {
@@ -99,9 +102,9 @@ func byID(a, b string) int {
 func (e *Endpoint) accountLocked() Account {
 	return Account{
 		AOR: e.self.URI, Display: e.cfg.DisplayName, Device: e.cfg.DeviceName, Instance: e.cfg.Instance,
-		Registered: e.registration.State == registered, State: e.registration.State,
+		Registered: e.registration.State == registered, State: e.registration.State, Reason: e.registration.Reason,
 		Endpoints: e.populationLocked().count(), Server: e.cfg.Server, Transport: e.transport(),
-		Availability: e.availability, Note: e.note, Devices: e.devicesLocked(),
+		Availability: e.wish.availability, Note: e.wish.note, Devices: e.devicesLocked(),
 	}
 }
 

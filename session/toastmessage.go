@@ -1,7 +1,6 @@
 package session
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -34,7 +33,6 @@ type offer struct {
 func (c *InstantMessagingCall) offerLocked(since, deadline time.Time) {
 	e := c.e
 	e.mu.Held()
-	order := ranked(e.candidatesLocked(), c.callID)
 	t := ToastShown{
 		Toast: e.nextIDLocked("toast"), Kind: "im", Conversation: c.conv.id, Call: c.id, From: c.conv.peer,
 		Deadline: deadline,
@@ -42,16 +40,25 @@ func (c *InstantMessagingCall) offerLocked(since, deadline time.Time) {
 	if c.toast != nil {
 		t.Text = c.toast.Text
 	}
-	for _, d := range order {
-		t.Devices = append(t.Devices, e.deviceNameLocked(d.instance))
-	}
-	if e.devicesUsableLocked() && len(order) > 0 {
-		t.MostActive, t.ThisDevice = t.Devices[0], order[0].instance == e.cfg.Instance
-	}
-	t.Devices = slices.DeleteFunc(t.Devices, func(name string) bool { return name == "" })
+	c.forecastLocked(&t)
 	c.offer = &offer{shown: t, call: c, since: since}
 	e.toasts[t.Toast] = c.offer
 	e.publishLocked(t)
+}
+
+// forecastLocked says who will accept, as far as it is known now.
+func (c *InstantMessagingCall) forecastLocked(t *ToastShown) {
+	e := c.e
+	order := ranked(e.candidatesLocked(), c.callID)
+	t.MostActive, t.ThisDevice, t.Devices = "", false, nil
+	if e.devicesUsableLocked() && len(order) > 0 {
+		t.MostActive, t.ThisDevice = e.deviceNameLocked(order[0].instance), order[0].instance == e.cfg.Instance
+	}
+	for _, d := range order {
+		if name := e.deviceNameLocked(d.instance); name != "" {
+			t.Devices = append(t.Devices, name)
+		}
+	}
 }
 
 // closeToastLocked takes the toast away, if one is shown.
@@ -91,15 +98,19 @@ func (c *InstantMessagingCall) autoAcceptedLocked() {
 	}
 }
 
-// elsewhereLocked says that another of the user's devices has the conversation now: the text is there, and not missed.
-func (c *InstantMessagingCall) elsewhereLocked(by, notice string) {
+// elsewhereLocked says that the user has decided on another device: the conversation is there now (answered elsewhere),
+// or nowhere (declined). The text is not missed.
+func (c *InstantMessagingCall) elsewhereLocked(toast, by, notice string) {
 	e := c.e
 	e.mu.Held()
-	c.closeToastLocked(toastElsewhere, by)
+	c.closeToastLocked(toast, by)
 	if c.text != nil {
 		c.conv.seenLocked(c.text.ID)
 		c.text.Missed, c.text.Elsewhere = false, true
 		e.publishLocked(MessageChanged{*c.text})
+	}
+	if notice == "" {
+		return
 	}
 	if by != "" {
 		notice += " (" + by + ")"

@@ -68,9 +68,9 @@ func (d *Demo) start(ctx, life context.Context, cfg Config) error {
 	if err := d.startServer(ctx, cfg); err != nil {
 		return err
 	}
-	d.bob = newRobot(d, "bob", "Bob Martin", chat)
-	d.carol = newRobot(d, "carol", "Carol Diaz", d.ring)
-	d.dave = newRobot(d, "dave", "Dave Patel", d.catchUp)
+	d.bob = newRobot(d, "bob", chat)
+	d.carol = newRobot(d, "carol", d.ring)
+	d.dave = newRobot(d, "dave", d.catchUp)
 	d.lab = newLab(d)
 	for _, begin := range []func(context.Context, context.Context) error{d.bob.signIn, d.carol.signIn, d.lab.on} {
 		if err := begin(ctx, life); err != nil {

@@ -2,10 +2,12 @@ package demo
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"offhook/internal/contacts"
 	"offhook/internal/fanout"
 	"offhook/session"
 )
@@ -163,6 +165,21 @@ func TestLabIsADeviceOfAlices(t *testing.T) {
 	await(alice, isActive("active"))
 	alice.say("bob", "lab off", "signed out")
 	await(alice, func(e session.PresenceChanged) bool { return e.URI == "sip:alice@"+Domain && !isActive("active")(e) })
+}
+
+func TestPeopleAreRobots(t *testing.T) {
+	book, err := contacts.Open(filepath.Join(t.TempDir(), "contacts.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range People() {
+		if _, err := book.Add(c); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := book.Name("sip:bob@" + Domain); got != "Bob Martin" || len(book.All()) != 3 {
+		t.Errorf("%q of %+v", got, book.All())
+	}
 }
 
 func TestWordsAreWhole(t *testing.T) {

@@ -2,12 +2,27 @@ package demo
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"offhook/internal/contacts"
 	"offhook/session"
 )
+
+// names are the robots' names, by user.
+var names = map[string]string{"bob": "Bob Martin", "carol": "Carol Diaz", "dave": "Dave Patel"}
+
+// People are the robots as contacts, for an address book that is still empty.
+func People() []contacts.Contact {
+	var all []contacts.Contact
+	for _, user := range slices.Sorted(maps.Keys(names)) {
+		all = append(all, contacts.Contact{Name: names[user], URI: "sip:" + user + "@" + Domain, Groups: []string{"Demo"}})
+	}
+	return all
+}
 
 // greet lets carol ring soon after alice has signed in, so that the first toast needs no asking.
 func (d *Demo) greet(ctx context.Context) {

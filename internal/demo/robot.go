@@ -31,10 +31,10 @@ type robot struct {
 	running  *sync.WaitGroup    // Guarded by mu; the goroutines of this sign-in.
 }
 
-func newRobot(d *Demo, user, display string, behave behaviour) *robot {
+func newRobot(d *Demo, user string, behave behaviour) *robot {
 	r := &robot{demo: d, name: user, behave: behave, log: d.log.With("host", user)}
 	r.config = session.Config{
-		AOR: "sip:" + user + "@" + Domain, DisplayName: display, DeviceName: user + "'s desk",
+		AOR: "sip:" + user + "@" + Domain, DisplayName: names[user], DeviceName: user + "'s desk",
 		Instance: "urn:uuid:0ff40000-0000-4000-8000-" + hex.EncodeToString([]byte(user + "\x00\x00\x00\x00\x00"))[:12],
 		Server:   d.Server, Credentials: anybody(user), Logger: r.log, UserAgent: "offhook demo",
 	}

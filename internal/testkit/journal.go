@@ -10,9 +10,9 @@ import (
 // Journal is a session.Journal in memory that can be asked and made to fail.
 type Journal struct {
 	mu       sync.Mutex
-	messages []session.Message      // Guarded by mu.
-	known    map[[2]string]struct{} // Guarded by mu; peer and id.
-	err      error                  // Guarded by mu.
+	messages []session.Message // Guarded by mu.
+	known    map[[2]string]int // Guarded by mu; where the message with this peer and id stands.
+	err      error             // Guarded by mu.
 }
 
 // Journal remembers a message.
@@ -23,13 +23,17 @@ func (j *Journal) Journal(_ context.Context, m session.Message) (bool, error) {
 		return false, j.err
 	}
 	key := [2]string{m.Peer.URI, m.ID}
-	if _, ok := j.known[key]; ok {
-		return true, nil
+	if at, ok := j.known[key]; ok {
+		completes := j.messages[at].Partial && !m.Partial
+		if completes {
+			j.messages[at] = m
+		}
+		return !completes, nil
 	}
 	if j.known == nil {
-		j.known = map[[2]string]struct{}{}
+		j.known = map[[2]string]int{}
 	}
-	j.known[key] = struct{}{}
+	j.known[key] = len(j.messages)
 	j.messages = append(j.messages, m)
 	return false, nil
 }

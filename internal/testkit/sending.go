@@ -29,7 +29,7 @@ func (d *Device) IM(to *User, text string) *Sending {
 	s := &Sending{Text: text, from: d, peer: to, at: time.Now(), done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 		defer cancel()
 		s.msg, s.err = c.Send(ctx, text)
 	}()

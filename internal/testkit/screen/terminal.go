@@ -21,11 +21,12 @@ import (
 type Terminal struct {
 	emulator *vt.SafeEmulator
 	input    *queue
+	answered chan struct{} // closed when answers has returned
 }
 
 // New makes a terminal of that many columns and rows. Close it, or its goroutine stays.
 func New(columns, rows int) *Terminal {
-	t := &Terminal{emulator: vt.NewSafeEmulator(columns, rows), input: newQueue()}
+	t := &Terminal{emulator: vt.NewSafeEmulator(columns, rows), input: newQueue(), answered: make(chan struct{})}
 	go t.answers()
 	return t
 }
@@ -33,6 +34,7 @@ func New(columns, rows int) *Terminal {
 // answers moves what the emulator replies to the program's input. The emulator writes replies to a pipe while it holds
 // its lock, so somebody has to take them at once.
 func (t *Terminal) answers() {
+	defer close(t.answered)
 	buf := make([]byte, 4096)
 	for {
 		n, err := t.emulator.Read(buf)
@@ -91,7 +93,11 @@ func (t *Terminal) Cursor() (column, row int) {
 // Close ends the terminal's input: the program reads io.EOF.
 func (t *Terminal) Close() {
 	t.input.close()
-	t.emulator.Close()
+	// The emulator's own Close sets a flag that its Read looks at without a lock. Closing the pipe ends Read as well.
+	if pipe, ok := t.emulator.InputPipe().(io.Closer); ok {
+		_ = pipe.Close() // a pipe's Close does not fail
+	}
+	<-t.answered
 }
 
 // queue is an unbounded pipe: writing never waits.
