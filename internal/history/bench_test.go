@@ -81,7 +81,8 @@ func Benchmark100k(b *testing.B) {
 	for name, q := range map[string][2]string{
 		"rare": {"needle", ""}, "common": {"train", ""}, "two words": {"train invoice", ""},
 		"rare in a thread": {"needle", "sip:peer7@example.org"}, "common in a thread": {"train", "sip:peer7@example.org"},
-		"short": {"at", ""}, "short and nowhere": {"zq", ""}, "nowhere": {"nothing", ""},
+		"short": {"at", ""}, "short in a thread": {"zq", "sip:peer7@example.org"}, "common with short": {"train zq", ""},
+		"short and nowhere": {"zq", ""}, "nowhere": {"nothing", ""},
 		"common in no thread": {"train", "sip:stranger@example.org"},
 	} {
 		b.Run("search "+name, func(b *testing.B) {

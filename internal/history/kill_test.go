@@ -119,7 +119,9 @@ func TestRecorderOutlivesTheDisk(t *testing.T) {
 		r := &Recorder{store: s, health: func(err error) { told = append(told, err) }, log: discard()}
 		r.peers = map[string]session.Party{}
 		time.AfterFunc(time.Minute, func() { _ = os.Remove(dir) })
-		if !r.commit(t.Context(), []session.Event{session.MessageChanged{Message: inbound(bob, "m1", "waited", 0)}}) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if !r.commit(ctx, []session.Event{session.MessageChanged{Message: inbound(bob, "m1", "waited", 0)}}) {
 			t.Error("gave up")
 		}
 		if len(told) < 2 || told[0] == nil || told[len(told)-1] != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ type Thread struct {
 // columns of a line, as scan reads them.
 const columns = `line.id, line.kind, line.time, thread.peer, thread.display, coalesce(line.message_id, ''), line.direction,
 	line.from_uri, line.from_display, line.text, line.content_type, line.status, line.call, line.toast, line.missed,
-	line.elsewhere, line.error`
+	line.elsewhere, line.error, line.partial`
 
 // Threads returns the threads, latest first.
 func (s *Store) Threads(ctx context.Context, limit int) ([]Thread, error) {
@@ -55,6 +56,31 @@ func (s *Store) Threads(ctx context.Context, limit int) ([]Thread, error) {
 		}
 		t.Last = time.UnixMicro(last)
 		out = append(out, t)
+	}
+	return out, rows.Err()
+}
+
+// Unread counts the inbound messages since MarkRead, by peer; peers without any are left out.
+func (s *Store) Unread(ctx context.Context) (map[string]int, error) {
+	_, read, err := s.handles()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := read.QueryContext(ctx, `SELECT thread.peer, count(*) FROM thread JOIN line ON line.thread = thread.id
+		WHERE thread.account = ? AND line.id > thread.read AND line.direction = 'inbound' AND line.elsewhere = 0
+		GROUP BY thread.id`, s.account)
+	if err != nil {
+		return nil, fmt.Errorf("read history: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]int{}
+	for rows.Next() {
+		var peer string
+		var n int
+		if err := rows.Scan(&peer, &n); err != nil {
+			return nil, fmt.Errorf("read history: %w", err)
+		}
+		out[peer] = n
 	}
 	return out, rows.Err()
 }
@@ -90,6 +116,7 @@ func (s *Store) Messages(ctx context.Context, peer, before string, limit int) ([
 
 // Search returns up to limit messages that contain every word of query, oldest first, the latest there are. peer and
 // before are those of Messages. Upper and lower case make no difference, nor do accents in words of three characters.
+// With a word under three characters only the latest scanLimit lines are searched, or as many before the message before.
 func (s *Store) Search(ctx context.Context, query, peer, before string, limit int) ([]session.Message, error) {
 	var conditions []string
 	var args []any
@@ -97,8 +124,10 @@ func (s *Store) Search(ctx context.Context, query, peer, before string, limit in
 	if len(match) == 0 && len(short) == 0 {
 		return []session.Message{}, nil
 	}
+	thread, last := int64(0), int64(math.MaxInt64)
 	if peer != "" {
-		thread, err := s.threadOf(ctx, peer)
+		var err error
+		thread, err = s.threadOf(ctx, peer)
 		if errors.Is(err, sql.ErrNoRows) {
 			return []session.Message{}, nil
 		}
@@ -117,21 +146,51 @@ func (s *Store) Search(ctx context.Context, query, peer, before string, limit in
 		from = `words CROSS JOIN line ON line.id = words.rowid`
 		conditions, args = append(conditions, `words MATCH ?`), append(args, strings.Join(match, " AND "))
 	}
-	for _, w := range short {
-		conditions, args = append(conditions, `line.text LIKE ? ESCAPE '\'`), append(args, "%"+likeEscaper.Replace(w)+"%")
-	}
 	if before != "" {
 		id, err := s.find(ctx, before)
 		if err != nil {
 			return nil, err
 		}
+		last = id
 		conditions, args = append(conditions, order+` < ?`), append(args, id)
+	}
+	if len(short) > 0 {
+		first, err := s.scanFrom(ctx, thread, last)
+		if err != nil {
+			return nil, fmt.Errorf("read history: %w", err)
+		}
+		conditions, args = append(conditions, order+` >= ?`), append(args, first)
+	}
+	for _, w := range short {
+		conditions, args = append(conditions, `line.text LIKE ? ESCAPE '\'`), append(args, "%"+likeEscaper.Replace(w)+"%")
 	}
 	lines, err := s.lines(ctx, `SELECT `+columns+` FROM `+from+` CROSS JOIN thread ON thread.id = line.thread
 		WHERE line.kind = 'message' AND thread.account = ? AND `+strings.Join(conditions, " AND ")+`
 		ORDER BY `+order+` DESC LIMIT ?`, slices.Concat([]any{s.account}, args, []any{limit})...)
 	slices.SortStableFunc(lines, func(a, b Line) int { return a.Time.Compare(b.Time) })
 	return messages(lines), err
+}
+
+// scanLimit bounds how many lines are scanned for words that are too short for the index, so that a search takes some ten
+// milliseconds however long the history is.
+const scanLimit = 40_000
+
+// scanFrom returns the first of the scanLimit lines before the line with the id last: of a thread, or with 0 of all.
+func (s *Store) scanFrom(ctx context.Context, thread, last int64) (first int64, err error) {
+	_, read, err := s.handles()
+	if err != nil {
+		return 0, err
+	}
+	query, args := `SELECT id FROM line WHERE id < ? ORDER BY id DESC LIMIT 1 OFFSET ?`, []any{last, scanLimit - 1}
+	if thread != 0 {
+		query = `SELECT id FROM line WHERE thread = ? AND id < ? ORDER BY time DESC, id DESC LIMIT 1 OFFSET ?`
+		args = append([]any{thread}, args...)
+	}
+	err = read.QueryRowContext(ctx, query, args...).Scan(&first)
+	if errors.Is(err, sql.ErrNoRows) { // there are not that many
+		return 0, nil
+	}
+	return first, err
 }
 
 // threadOf returns the id of the thread with peer, or sql.ErrNoRows.
@@ -176,10 +235,18 @@ func (s *Store) find(ctx context.Context, messageID string) (id int64, err error
 	err = read.QueryRowContext(ctx, `SELECT line.id FROM line JOIN thread ON thread.id = line.thread
 		WHERE line.message_id = ? AND thread.account = ? ORDER BY line.id LIMIT 1`, messageID, s.account).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("there is no message %.80q", messageID)
+		return 0, noMessage(messageID)
 	}
 	return id, err
 }
+
+// noMessage is the id of a message that is not in the history.
+type noMessage string
+
+func (id noMessage) Error() string { return fmt.Sprintf("there is no message %.80q", string(id)) }
+
+// NotFound tells it from a history that cannot be read.
+func (noMessage) NotFound() bool { return true }
 
 // lines runs a query of columns, newest first, and returns the lines oldest first.
 func (s *Store) lines(ctx context.Context, query string, args ...any) ([]Line, error) {
@@ -209,7 +276,8 @@ func scan(rows *sql.Rows) (Line, error) {
 	var kind string
 	var at int64
 	err := rows.Scan(&l.ID, &kind, &at, &l.Peer.URI, &l.Peer.Display, &l.Message.ID, &l.Direction, &l.From.URI,
-		&l.From.Display, &l.Text, &l.ContentType, &l.Status, &l.Call, &l.Toast, &l.Missed, &l.Elsewhere, &l.Error)
+		&l.From.Display, &l.Text, &l.ContentType, &l.Status, &l.Call, &l.Toast, &l.Missed, &l.Elsewhere, &l.Error,
+		&l.Partial)
 	l.Time, l.Notice = time.UnixMicro(at), kind == kindNotice
 	return l, err
 }

@@ -54,6 +54,9 @@ var migrations = []string{
 		INSERT INTO words (rowid, thread, text) VALUES (new.id, '<' || new.thread || '>', new.text);
 	END;
 	`,
+	// partial: only the beginning of a text, which is replaced when the whole arrives.
+	`ALTER TABLE line ADD COLUMN partial INTEGER NOT NULL DEFAULT 0;
+	`,
 }
 
 // migrate brings the file to the newest version, each step in a transaction of its own.

@@ -12,7 +12,8 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"offhook/internal/contacts"
 )
@@ -88,9 +89,19 @@ func (s *Store) openLocked() {
 	write, read, err := open(s.path)
 	if err != nil {
 		s.failed = fmt.Errorf("open history %s: %w", s.path, err)
+		if damaged(err) {
+			s.failed = fmt.Errorf("%w; move it away to begin a new one", s.failed)
+		}
 		return
 	}
 	s.write, s.read, s.failed = write, read, nil
+}
+
+// damaged reports whether the file will never open again as it is. It is not replaced: what is in it may be rescued.
+func damaged(err error) bool {
+	var e *sqlite.Error
+	const primary = 0xff // the rest of the code is detail
+	return errors.As(err, &e) && (e.Code()&primary == sqlite3.SQLITE_NOTADB || e.Code()&primary == sqlite3.SQLITE_CORRUPT)
 }
 
 // open opens the file with one connection that writes and a few that read. Readers do not wait for the writer (WAL).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,6 +92,36 @@ func TestJournalKnowsMessages(t *testing.T) {
 	}
 	if known, err := openStore(t, path, alice).Journal(t.Context(), m); !known || err != nil {
 		t.Errorf("after a restart: known %v, %v", known, err)
+	}
+}
+
+// The beginning of a long text, then the whole: one line, found by words of either, and never cut again by what the
+// recorder writes late.
+func TestWholeTextReplacesItsBeginning(t *testing.T) {
+	s := newStore(t)
+	whole := inbound(bob, "m1", "all work and no play makes a dull boy", 0)
+	beginning := inbound(bob, "m1", "all work and…", 0)
+	beginning.Partial = true
+	for _, step := range []struct {
+		m     session.Message
+		known bool
+	}{{beginning, false}, {beginning, true}, {whole, false}, {whole, true}, {beginning, true}} {
+		if known, err := s.Journal(t.Context(), step.m); err != nil || known != step.known {
+			t.Errorf("%q: known %v, %v", step.m.Text, known, err)
+		}
+	}
+	beginning.Missed = true
+	if err := s.record(t.Context(), []session.Event{session.MessageChanged{Message: beginning}}, map[string]session.Party{}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Messages(t.Context(), bob.URI, "", 10)
+	if err != nil || len(got) != 1 || got[0].Text != whole.Text || got[0].Partial || !got[0].Missed {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for query, want := range map[string]int{"no play": 1, "all work": 1, "and…": 0} {
+		if got, err := s.Search(t.Context(), query, "", "", 10); err != nil || len(got) != want {
+			t.Errorf("search %q: %+v, %v", query, got, err)
+		}
 	}
 }
 
@@ -204,6 +235,38 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// A word too short for the index is looked for in the latest lines only, and with before in those before it.
+func TestShortWordsAreBounded(t *testing.T) {
+	s := newStore(t)
+	journal(t, s, inbound(bob, "old", "go", 0), inbound(carol, "hers", "go too", time.Second))
+	_, err := s.write.Exec(`INSERT INTO line (thread, time, kind, text)
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+		SELECT (SELECT thread FROM line WHERE message_id = 'old'), ?, 'notice', 'filler' FROM n`,
+		scanLimit-1, start.Add(time.Minute).UnixMicro())
+	if err != nil {
+		t.Fatal(err)
+	}
+	journal(t, s, inbound(bob, "new", "no go", time.Hour))
+	for _, tt := range []struct {
+		query, peer, before string
+		want                int
+	}{
+		{"go", "", "", 1},            // the oldest two are too far back
+		{"go", carol.URI, "", 1},     // her thread is short
+		{"go", bob.URI, "", 1},       // his is not
+		{"go", bob.URI, "new", 1},    // before: the old one is within reach again
+		{"go too", carol.URI, "", 1}, // with a word of the index
+		{"too", "", "", 1},           // which alone has no bound
+		{"go", carol.URI, "hers", 0}, // nothing before
+		{"go", "", "hers", 1},        // his is
+	} {
+		got, err := s.Search(t.Context(), tt.query, tt.peer, tt.before, 10)
+		if err != nil || len(got) != tt.want {
+			t.Errorf("%+v: %q, %v", tt, texts(got), err)
+		}
+	}
+}
+
 func FuzzSearch(f *testing.F) {
 	s := Open(filepath.Join(f.TempDir(), "history.db"), alice)
 	f.Cleanup(func() { _ = s.Close() })
@@ -218,6 +281,20 @@ func FuzzSearch(f *testing.F) {
 			t.Errorf("%q: %v", query, err)
 		}
 	})
+}
+
+func TestUnreadByPeer(t *testing.T) {
+	s := newStore(t)
+	journal(t, s, inbound(bob, "m1", "one", 0), inbound(bob, "m2", "two", 0), inbound(carol, "m3", "three", 0))
+	if got, err := s.Unread(t.Context()); err != nil || !maps.Equal(got, map[string]int{bob.URI: 2, carol.URI: 1}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if err := s.MarkRead(t.Context(), bob.URI); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Unread(t.Context()); err != nil || !maps.Equal(got, map[string]int{carol.URI: 1}) {
+		t.Errorf("after reading: %v, %v", got, err)
+	}
 }
 
 func TestThreadsAndUnread(t *testing.T) {
@@ -325,7 +402,7 @@ func TestUnusableFilesAreExplained(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		newer:                            "newer version",
-		garbage:                          "not a database",
+		garbage:                          "not a database (26); move it away",
 		filepath.Join(garbage, "x/y.db"): "not a directory",
 	} {
 		s := Open(path, alice)

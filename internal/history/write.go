@@ -9,7 +9,8 @@ import (
 	"offhook/session"
 )
 
-// Journal stores an inbound message and returns when it is on disk. known is true when it was there already.
+// Journal stores an inbound message and returns when it is on disk. known is true when it was there already: the whole of
+// what was there only as a beginning is new.
 func (s *Store) Journal(ctx context.Context, m session.Message) (known bool, err error) {
 	write, _, err := s.handles()
 	if err != nil {
@@ -70,19 +71,21 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, m session.Message, updat
 	}
 	const insert = `INSERT INTO line
 		(thread, time, kind, message_id, direction, from_uri, from_display, text, content_type,
-		 status, call, toast, missed, elsewhere, error)
-		VALUES (?, ?, 'message', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		 status, call, toast, missed, elsewhere, error, partial)
+		VALUES (?, ?, 'message', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (thread, direction, message_id) DO `
-	conflict := "NOTHING"
+	conflict := "UPDATE SET text = excluded.text, partial = 0 WHERE partial AND NOT excluded.partial"
 	if update {
-		// Nothing is taken back: a session that learns of a message again does not know what happened to it before.
-		conflict = `UPDATE SET text = excluded.text, status = excluded.status, error = excluded.error,
+		// Nothing is taken back: a session that learns of a message again does not know what happened to it before, and
+		// events are written later than the journal, which may have the whole text by then.
+		conflict = `UPDATE SET text = CASE WHEN excluded.partial AND NOT partial THEN text ELSE excluded.text END,
+			partial = min(partial, excluded.partial), status = excluded.status, error = excluded.error,
 			call = CASE WHEN excluded.call <> '' THEN excluded.call ELSE call END,
 			toast = max(toast, excluded.toast), missed = excluded.missed, elsewhere = excluded.elsewhere`
 	}
 	result, err := tx.ExecContext(ctx, insert+conflict,
 		thread, m.Time.UnixMicro(), m.ID, string(m.Direction), m.From.URI, m.From.Display, m.Text, m.ContentType,
-		string(m.Status), m.Call, m.Toast, m.Missed, m.Elsewhere, m.Error)
+		string(m.Status), m.Call, m.Toast, m.Missed, m.Elsewhere, m.Error, m.Partial)
 	if err != nil {
 		return false, err
 	}
