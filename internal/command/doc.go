@@ -15,7 +15,7 @@
 //     and the operation goes on in the background.
 //
 // Failures are *ParamError (what was asked makes no sense), *MethodError (there is no such method) or *session.Error with
-// a kind, a hint and the SIP status. Reply pairs an error of an operation with what is known of its subject.
+// a kind, a hint and the SIP status. Reply pairs the error of an operation with a result that tells of it.
 //
 // An address may be given as a SIP URI, the name of a contact, a user of this account's domain, or a number.
 package command

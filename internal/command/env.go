@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"offhook/internal/contacts"
@@ -17,6 +18,9 @@ import (
 type History interface {
 	Messages(ctx context.Context, peer, before string, limit int) ([]session.Message, error)
 	Search(ctx context.Context, query, peer, before string, limit int) ([]session.Message, error)
+	// Unread counts the messages that the user has not seen, by peer; peers without any are left out.
+	Unread(ctx context.Context) (map[string]int, error)
+	MarkRead(ctx context.Context, peer string) error
 }
 
 // Env is what commands act on. Its exported fields are set before the first call and not changed.
@@ -82,7 +86,8 @@ func waitable(ps ...Param) []Param {
 	return append(ps, Param{Name: "wait", Type: Boolean, Help: "false answers at once, without waiting for the network"})
 }
 
-// Reply is the failure of an operation together with what is known of its subject, e.g. the message that failed.
+// Reply is the failure of an operation whose result tells of the failure, as that of im.send does: the message is there,
+// and its status is failed. The control API answers with the result; people are told the error.
 type Reply struct {
 	Err    error
 	Result any
@@ -97,17 +102,20 @@ func classified(method string, err error) error {
 	var known *session.Error
 	var param *ParamError
 	var state *fsm.Error
+	var missing interface{ NotFound() bool }
 	switch {
 	case err == nil, errors.As(err, &known), errors.As(err, &param), errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &state):
-		return &session.Error{Op: method, Kind: "State", Err: err}
-	case errors.Is(err, contacts.ErrUnknown):
-		return &session.Error{Op: method, Kind: "NotFound", Err: err}
+		return &session.Error{Op: method, Kind: session.KindState, Err: err}
+	case errors.As(err, &missing) && missing.NotFound(), errors.Is(err, contacts.ErrUnknown):
+		return &session.Error{Op: method, Kind: session.KindNotFound, Err: err}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &session.Error{Op: method, Kind: "Timeout", Err: err}
+		return &session.Error{Op: method, Kind: session.KindTimeout, Err: err}
+	case strings.HasPrefix(method, "history."): // the file cannot be read; health says so, too
+		return &session.Error{Op: method, Kind: session.KindInternal, Err: err}
 	default:
-		return &session.Error{Op: method, Kind: "Config", Err: err}
+		return &session.Error{Op: method, Kind: session.KindConfig, Err: err}
 	}
 }
 

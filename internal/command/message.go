@@ -2,7 +2,9 @@ package command
 
 import (
 	"context"
+	"errors"
 
+	"offhook/internal/contacts"
 	"offhook/session"
 )
 
@@ -31,9 +33,7 @@ func messageCommands() []Command {
 		}, {
 			Method:  "conversation.list",
 			Summary: "the conversations and their state",
-			run: immediate(func(_ context.Context, e *Env, _ none) (any, error) {
-				return list(e.Endpoint.Snapshot().Conversations), nil
-			}),
+			run:     immediate(listConversations),
 		}, {
 			Method:  "conversation.end",
 			Summary: "end a conversation and its calls",
@@ -64,6 +64,24 @@ type sent struct {
 	Call         string         `json:"call,omitempty"`
 	Message      string         `json:"message,omitempty"`
 	Status       session.Status `json:"status"`
+	Error        *problem       `json:"error,omitempty"` // with failed
+}
+
+// problem says why something failed: the data of an error, and its text.
+type problem struct {
+	Kind    session.Kind `json:"kind"`
+	Message string       `json:"message"`
+	Hint    string       `json:"hint,omitempty"`
+	SIP     int          `json:"sip,omitempty"`
+}
+
+func problemOf(err error) *problem {
+	p := &problem{Kind: session.KindInternal, Message: err.Error()}
+	var known *session.Error
+	if errors.As(err, &known) {
+		p.Kind, p.Hint, p.SIP = known.Kind, known.Hint(), known.Code
+	}
+	return p
 }
 
 func sendMessage(e *Env, p sendParams) (any, Operation, error) {
@@ -76,14 +94,51 @@ func sendMessage(e *Env, p sendParams) (any, Operation, error) {
 	}
 	early := sent{Conversation: conversation.ID(), Status: session.Sending}
 	return early, func(ctx context.Context) (any, error) {
+		conversation.Read() // who answers has read
 		m, err := conversation.Send(ctx, p.Text)
+		e.markRead(ctx, conversation.Peer().URI)
 		result := sent{Conversation: conversation.ID(), Call: m.Call, Message: m.ID, Status: m.Status}
-		if err != nil {
-			result.Status = session.Failed
-			return nil, &Reply{err, result}
+		switch {
+		case err == nil:
+			return result, nil
+		case m.ID == "": // it never became a message
+			return nil, err
 		}
-		return result, nil
+		result.Status, result.Error = session.Failed, problemOf(err)
+		return nil, &Reply{err, result}
 	}, nil
+}
+
+// listConversations counts what has not been read since before this start, too: a conversation with such messages is one
+// of this process from now on.
+func listConversations(ctx context.Context, e *Env, _ none) (any, error) {
+	unread := map[string]int{}
+	if e.History != nil {
+		var err error
+		if unread, err = e.History.Unread(ctx); err != nil {
+			unread = map[string]int{} // the record reports its own condition
+		}
+	}
+	for peer := range unread {
+		if _, err := e.Endpoint.Conversation(peer); err != nil {
+			delete(unread, peer)
+		}
+	}
+	conversations := list(e.Endpoint.Snapshot().Conversations)
+	for i := range conversations {
+		c := &conversations[i]
+		if uri, err := contacts.Canonical(c.Peer.URI); err == nil {
+			c.Unread = max(c.Unread, unread[uri])
+		}
+	}
+	return conversations, nil
+}
+
+// markRead makes it last that the user has seen all from a peer.
+func (e *Env) markRead(ctx context.Context, peer string) {
+	if e.History != nil {
+		_ = e.History.MarkRead(ctx, peer) // unread once more after a restart is all that can come of a failure
+	}
 }
 
 // conversation finds the conversation that exactly one of to and id names.

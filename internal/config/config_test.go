@@ -94,6 +94,11 @@ func TestProblems(t *testing.T) {
 		{"[log]\nlevel = \"\"", "accepted are debug, info, warn, error"},
 		{"[account]\naor = \"sip:a@b\"\naor = \"sip:c@d\"", "f:3: "},
 		{"[account", "f:1: "},
+		{"account = 5", "f:1: account must be a table"},
+		{"[[account]]\naor = \"sip:a@b\"", "f:1: account must be a table"},
+		{"[account]\naor.x = 1", "account.aor must be text in quotes"},
+		{"[tls]\nca_files = [\"x\", 5]", "f:2: tls.ca_files must be a list of texts"},
+		{"[ui]\nmouse = 2020-01-01", "f:2: ui.mouse must be true or false"},
 	} {
 		_, err := Parse("f", []byte(tt.text))
 		var problems Problems
@@ -104,6 +109,15 @@ func TestProblems(t *testing.T) {
 	_, err := Parse("f", []byte("[account]\naor = \"x\"\n[log]\nlevel = \"x\"\n[im]\ntoast_timeout=\"1ms\""))
 	if got := strings.Count(err.Error(), "\nf:"); got != 2 {
 		t.Errorf("not all problems are told: %v", err)
+	}
+	// Of whatever sort they are, in the order of the file.
+	_, err = Parse("f", []byte("tpo = 1\n[account]\nregister = \"yes\"\nservr = \"x\"\naor = \"x\"\n[ui]\nmouse = 1\n[acount]\naor = \"\""))
+	want := []string{"f:1: unknown key tpo", "f:3: account.register must be", "f:4: unknown key account.servr", "f:5: account.aor:", "f:7: ui.mouse must", "f:8: unknown key acount"}
+	lines := strings.Split(err.Error(), "\n")
+	for i := range want {
+		if len(lines) != len(want) || !strings.HasPrefix(lines[i], want[i]) {
+			t.Fatalf("got %q, want %q", lines, want)
+		}
 	}
 }
 

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,11 +65,11 @@ func Parse(path string, data []byte) (Config, error) {
 	c := Default()
 	c.Path = path
 	lines := keyLines(data)
-	if err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&c); err != nil {
-		return Config{}, decodeProblems(path, err)
+	rest, problems := shape(path, data, lines)
+	if err := toml.Unmarshal(rest, &c); err != nil {
+		return Config{}, append(problems, syntax(path, err))
 	}
 	c.expand(filepath.Dir(path))
-	var problems Problems
 	for _, w := range c.wrong() {
 		problems = append(problems, Problem{File: path, Line: lines[w.key], Text: w.key + ": " + w.text})
 	}
@@ -94,70 +92,34 @@ func (c Config) Check() error {
 	return problems
 }
 
-// decodeProblems translates the errors of the TOML reader.
-func decodeProblems(path string, err error) error {
-	var strict *toml.StrictMissingError
-	if errors.As(err, &strict) {
-		var problems Problems
-		for _, e := range strict.Errors {
-			row, _ := e.Position()
-			problems = append(problems, Problem{path, row, unknownKey(e.Key())})
-		}
-		return problems
-	}
-	var decode *toml.DecodeError
-	if errors.As(err, &decode) {
-		row, _ := decode.Position()
-		text := strings.TrimPrefix(decode.Error(), "toml: ")
-		key := strings.Join(decode.Key(), ".")
-		if s, ok := find(key); ok {
-			text = fmt.Sprintf("%s must be %s", key, s.expects())
-		}
-		return Problems{{path, row, text}}
-	}
-	// A value that refuses its text itself comes without a position.
-	return Problems{{File: path, Text: strings.TrimPrefix(err.Error(), "toml: ")}}
-}
-
-// unknownKey says what is accepted in place of a key.
-func unknownKey(key []string) string {
-	name := strings.Join(key, ".")
-	var tables, siblings []string
-	for _, s := range specs() {
-		if !slices.Contains(tables, s.table) {
-			tables = append(tables, s.table)
-		}
-		if len(key) > 1 && s.table == key[0] {
-			siblings = append(siblings, s.name)
-		}
-	}
-	if len(siblings) == 0 {
-		return fmt.Sprintf("unknown key %.60s; accepted are the tables %s", name, strings.Join(tables, ", "))
-	}
-	return fmt.Sprintf("unknown key %.60s; accepted in [%s] are %s", name, key[0], strings.Join(siblings, ", "))
-}
-
 // keyLines finds the line of every table.key, for messages about values that TOML itself has no objection to.
 func keyLines(data []byte) map[string]int {
 	lines := map[string]int{}
+	note := func(key string, index int) {
+		if _, known := lines[key]; !known {
+			lines[key] = index + 1
+		}
+	}
 	table := ""
 	for i, line := range strings.Split(string(data), "\n") {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "[") {
 			name, _, _ := strings.Cut(strings.Trim(line, "[ "), "]")
-			table = strings.TrimSpace(name)
+			table = unquoted(name)
+			note(table, i)
 			continue
 		}
 		key, _, ok := strings.Cut(line, "=")
-		if key = strings.TrimSpace(key); !ok || strings.HasPrefix(key, "#") {
+		if key = unquoted(key); !ok || strings.HasPrefix(key, "#") {
 			continue
 		}
 		if table != "" {
 			key = table + "." + key
 		}
-		if _, known := lines[key]; !known {
-			lines[key] = i + 1
-		}
+		note(key, i)
 	}
 	return lines
 }
+
+// unquoted is a bare key, or one in quotes.
+func unquoted(key string) string { return strings.Trim(strings.TrimSpace(key), `"'`) }

@@ -63,6 +63,21 @@ func (c *Client) Call(ctx context.Context, method string, params any) (json.RawM
 	return r.Result, nil
 }
 
+// Failed returns the error that a result tells of: a message whose status is failed is a result all the same. Its hint
+// and code are those that an error response would have.
+func Failed(result json.RawMessage) error {
+	var r struct {
+		Error *struct {
+			Message string `json:"message"`
+			Hint    string `json:"hint"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(result, &r) != nil || r.Error == nil { // a list has no such member
+		return nil
+	}
+	return &Error{Code: codeFailed, Message: r.Error.Message, Data: map[string]any{"hint": r.Error.Hint}}
+}
+
 // Follow writes the events of these types, all without types, one a line, until ctx or the instance ends.
 func (c *Client) Follow(ctx context.Context, types []string, out io.Writer) error {
 	params := map[string]any{}

@@ -127,7 +127,8 @@ func (c *conn) read(ctx context.Context, in io.Reader) error {
 
 var errLong = errors.New("line too long")
 
-// readLine returns the next line without its end. A line over maxLine is skipped and reported as errLong.
+// readLine returns the next line without its end, which may be that of other systems. A line over maxLine is skipped and
+// reported as errLong.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	var line []byte
 	long := false
@@ -135,7 +136,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		part, err := r.ReadSlice('\n')
 		if !long {
 			line = append(line, part...)
-			if len(line) > maxLine+1 {
+			if len(line) > maxLine+len("\r\n") {
 				long, line = true, nil
 			}
 		}
@@ -144,11 +145,12 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 			continue
 		case err != nil && !(errors.Is(err, io.EOF) && (len(line) > 0 || long)):
 			return nil, err
-		case long:
-			return nil, errLong
-		default:
-			return bytes.TrimSuffix(line, []byte("\n")), nil
 		}
+		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+		if long || len(line) > maxLine {
+			return nil, errLong
+		}
+		return line, nil
 	}
 }
 
@@ -192,11 +194,17 @@ func (c *conn) start(ctx context.Context, r request) {
 		defer cancel()
 		result, err := c.env.Call(runCtx, *r.Method, r.Params)
 		c.forget(key)
-		if err != nil {
+		var failed *command.Reply
+		switch {
+		case errors.Is(err, context.Canceled):
 			c.reply(ctx, r.ID, nil, errorOf(err))
-			return
+		case errors.As(err, &failed):
+			c.reply(ctx, r.ID, failed.Result, nil)
+		case err != nil:
+			c.reply(ctx, r.ID, nil, errorOf(err))
+		default:
+			c.reply(ctx, r.ID, result, nil)
 		}
-		c.reply(ctx, r.ID, result, nil)
 	})
 }
 

@@ -20,7 +20,7 @@ func documented() []struct {
 		doc   string
 	}
 	return []entry{
-		{session.RegistrationChanged{}, "How the registration stands. `state` is registering, registered, failed or unregistered; `expires` is in seconds, `endpoints` the number of this user's endpoints that the registrar knows."},
+		{session.RegistrationChanged{}, "How the registration stands. `state` is registering, registered, failed or unregistered; `expires` is in seconds, `endpoints` the number of this user's endpoints that the registrar knows, `retry` with failed the seconds until the next attempt."},
 		{session.ToastShown{}, "Something is offered to the user. `kind` is im, call, ringback, orbit or missed. `deadline` is when the most active device accepts by itself, `most_active` its name, `this_device` whether it is this one, `devices` the names of all, most active first."},
 		{session.ToastClosed{}, "The offer is gone. `reason` is accepted, auto_accepted, declined, dismissed, answered_elsewhere, missed or canceled; `by` names the device that answered, where that is known."},
 		{session.CallStateChanged{}, "A transition of a call: `from_state` to `state`, because of `trigger`. `kind` is im or audio, `direction` inbound or outbound; `sip` is the status that ended it."},
@@ -28,7 +28,7 @@ func documented() []struct {
 		{session.AutoAccept{}, "This endpoint accepts by itself: `immediate` as the only endpoint of the user, or `elected` after the window, `rank` 0 being the most active."},
 		{session.ConversationChanged{}, "`state` is Inactive, Active, Parked or Terminated."},
 		{session.ActionAvailability{}, "`conversation.can` would now answer otherwise for this action."},
-		{session.MessageChanged{}, "A message is new, or its status changed. `status` is sending, sent (stored by the network for later), delivered, displayed or failed; `error` says why. `toast` is true for one that an invitation carried, `missed` for one that nobody opened here, `elsewhere` for one answered on another device. `sent` is the time of the message, which for a stored one is before that of the event."},
+		{session.MessageChanged{}, "A message is new, or its status changed. `status` is sending, sent (stored by the network for later), delivered, displayed or failed; `error` says why. `toast` is true for one that an invitation carried, `missed` for one that nobody opened here, `elsewhere` for one answered on another device. `partial` is true while only the beginning of a long text is there; the whole one replaces it under the same `message`. `waiting` is true while a text cannot go out because the server cannot be reached. `sent` is the time of the message, which for a stored one is before that of the event."},
 		{session.Composing{}, "The peer types, or stopped."},
 		{session.PresenceChanged{}, "A watched address's presence. `availability` is available, busy, dnd, away, offline or unknown; a device's `class` is active, inactive, unknown, away or off and `idle_s` -1 if it is not known."},
 		{session.HealthChanged{}, "A lasting condition began, or was cleared. `severity` is warning or error."},

@@ -26,6 +26,12 @@ type (
 func (overflow) Type() string { return "overflow" }
 func (snapshot) Type() string { return "snapshot" }
 
+// plannedTypes are types of the control API that this version sends no events of. A client that asks for them works with
+// this version and the next.
+var plannedTypes = []string{
+	"call.hold", "call.media", "park.parked", "park.failed", "park.unparked", "board.orbit", "audio.level",
+}
+
 // notification is an event on the wire.
 type notification struct {
 	Version string          `json:"jsonrpc"`
@@ -38,9 +44,9 @@ type notification struct {
 func (c *conn) listen(ctx context.Context, reader *fanout.Reader[session.Event]) {
 	defer reader.Close()
 	seq := 0
-	emit := func(e session.Event) {
+	emit := func(e session.Event, at time.Time) {
 		seq++
-		params, err := encode(e, seq, time.Now())
+		params, err := encode(e, seq, at)
 		if err != nil {
 			c.log.Error("encode event", "type", e.Type(), "error", err)
 			return
@@ -48,18 +54,18 @@ func (c *conn) listen(ctx context.Context, reader *fanout.Reader[session.Event])
 		c.send(ctx, notification{"2.0", "event", params})
 	}
 	for {
-		batch, err := reader.Next(ctx)
+		batch, err := reader.NextTimed(ctx)
 		switch {
 		case errors.Is(err, fanout.ErrOverflow):
 			c.log.Warn("a client of the control interface fell behind", "client", reader.Name)
-			emit(overflow{})
-			emit(snapshot{c.env.Endpoint.Snapshot()})
+			emit(overflow{}, time.Now())
+			emit(snapshot{c.env.Endpoint.Snapshot()}, time.Now())
 		case err != nil:
 			return
 		}
 		for _, e := range batch {
-			if c.wants(e) {
-				emit(e)
+			if c.wants(e.Event) {
+				emit(e.Event, e.At)
 			}
 		}
 	}
@@ -91,7 +97,7 @@ func (c *conn) subscription(raw json.RawMessage) (filter, *Error) {
 	if len(raw) > 0 && json.Unmarshal(raw, &p) != nil {
 		return filter{}, refuse(codeParams, "subscribe: types must be an array of strings; accepted: [types]")
 	}
-	known := eventTypes()
+	known := append(eventTypes(), plannedTypes...)
 	c.mu.Lock()
 	f := filter{all: c.events.all || len(p.Types) == 0, types: map[string]bool{}}
 	maps.Copy(f.types, c.events.types)
@@ -115,6 +121,11 @@ func (f filter) names() []string {
 			out = append(out, t)
 		}
 	}
+	for _, t := range plannedTypes {
+		if f.types[t] {
+			out = append(out, t)
+		}
+	}
 	return out
 }
 
@@ -132,7 +143,7 @@ func encode(e session.Event, seq int, at time.Time) (json.RawMessage, error) {
 }
 
 // shown is e as it is encoded. Where an event has a time of its own, which may be long ago, it is called sent: time is
-// that of the event.
+// that of the event. All times are UTC.
 func shown(e session.Event) any {
 	switch e := e.(type) {
 	case session.MessageChanged:
@@ -140,13 +151,16 @@ func shown(e session.Event) any {
 			session.Message
 			Time *time.Time `json:"time,omitempty"` // hides the embedded one
 			Sent time.Time  `json:"sent"`
-		}{Message: e.Message, Sent: e.Time}
+		}{Message: e.Message, Sent: e.Time.UTC()}
+	case session.ToastShown:
+		e.Deadline = e.Deadline.UTC()
+		return e
 	case session.Notice:
 		return struct {
 			session.Notice
 			Time *time.Time `json:"time,omitempty"`
 			Sent time.Time  `json:"sent"`
-		}{Notice: e, Sent: e.Time}
+		}{Notice: e, Sent: e.Time.UTC()}
 	default:
 		return e
 	}

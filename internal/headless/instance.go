@@ -157,7 +157,7 @@ func user(a config.Account) string {
 
 // historyHealth reports how the recorder does.
 func (i *Instance) historyHealth(err error) {
-	h := session.HealthChanged{Code: "history", Severity: "error", Text: "history is not written", Cleared: err == nil}
+	h := session.HealthChanged{Code: "history", Severity: "error", Text: "history is written again", Cleared: err == nil}
 	if err != nil {
 		h.Text = err.Error()
 	}

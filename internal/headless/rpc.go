@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"strings"
 
 	"offhook/internal/command"
@@ -61,7 +60,7 @@ func (e *Error) Usage() bool { return e.Code <= codeRequest && e.Code >= codePar
 
 // parseRequest understands a line. The request's id, if one can be told, comes with an error too.
 func parseRequest(line []byte) (request, *Error) {
-	line = bytes.TrimSpace(line)
+	line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))) // some editors begin files so
 	var r request
 	switch err := json.Unmarshal(line, &r); {
 	case len(line) > 0 && line[0] == '[' && json.Valid(line):
@@ -134,7 +133,8 @@ func errorOf(err error) *Error {
 		return e
 	case errors.Is(err, context.Canceled):
 		e := refuse(codeCanceled, "canceled")
-		e.Data = map[string]any{"kind": session.KindState}
+		e.Data = members(err)
+		e.Data["kind"] = session.KindState
 		return e
 	default:
 		return failure(err)
@@ -144,13 +144,6 @@ func errorOf(err error) *Error {
 // failure is the error of what was tried and did not succeed.
 func failure(err error) *Error {
 	e := &Error{Code: codeFailed, Message: err.Error(), Data: map[string]any{"kind": session.KindInternal}}
-	var reply *command.Reply
-	if errors.As(err, &reply) { // what is known of the subject stands beside the kind
-		var members map[string]any
-		if data, bad := json.Marshal(reply.Result); bad == nil && json.Unmarshal(data, &members) == nil {
-			maps.Copy(e.Data, members)
-		}
-	}
 	var known *session.Error
 	if errors.As(err, &known) {
 		e.Data["kind"], e.Data["hint"] = known.Kind, known.Hint()
@@ -159,6 +152,19 @@ func failure(err error) *Error {
 		}
 	}
 	return e
+}
+
+// members is what is known of the subject of an operation that was cancelled, e.g. the id of the message.
+func members(err error) map[string]any {
+	out := map[string]any{}
+	var reply *command.Reply
+	if errors.As(err, &reply) {
+		if data, bad := json.Marshal(reply.Result); bad == nil {
+			_ = json.Unmarshal(data, &out) // not an object: nothing to add
+		}
+		delete(out, "error") // that it was cancelled is said already
+	}
+	return out
 }
 
 // methods lists what can be called.

@@ -2,6 +2,7 @@ package headless
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"offhook/internal/command"
@@ -27,6 +29,7 @@ func TestParseRequest(t *testing.T) {
 		{`{"id":"a","method":"status","params":{}}`, 0, `"a"`},
 		{`{"method":"cancel","params":{"id":1}}`, 0, ""},
 		{`{"id":null,"method":"status"}`, 0, "null"},
+		{"\xef\xbb\xbf{\"id\":1,\"method\":\"status\"}\r", 0, "1"},
 		{`{"id":1,`, codeParse, ""},
 		{`hello`, codeParse, ""},
 		{"\x00", codeParse, ""},
@@ -67,11 +70,11 @@ func FuzzParseRequest(f *testing.F) {
 
 func TestReadLine(t *testing.T) {
 	long := strings.Repeat("x", maxLine)
-	r := bufio.NewReader(strings.NewReader("one\n\n" + long + "\n" + long + "y\nthree\nlast"))
+	r := bufio.NewReader(strings.NewReader("one\n\n" + long + "\n" + long + "y\nthree\r\n" + long + "\r\n" + long + "y\r\nlast"))
 	for _, want := range []struct {
 		line string
 		err  error
-	}{{"one", nil}, {"", nil}, {long, nil}, {"", errLong}, {"three", nil}, {"last", nil}, {"", io.EOF}} {
+	}{{"one", nil}, {"", nil}, {long, nil}, {"", errLong}, {"three", nil}, {long, nil}, {"", errLong}, {"last", nil}, {"", io.EOF}} {
 		line, err := readLine(r)
 		if string(line) != want.line || !errors.Is(err, want.err) {
 			t.Errorf("%d bytes %.20q, %v; want %.20q, %v", len(line), line, err, want.line, want.err)
@@ -94,8 +97,12 @@ func TestErrors(t *testing.T) {
 			`{"code":-32602,"message":"im.send: text is missing; accepted: to, text","data":{"hint":"accepted: to, text","kind":"Config"}}`,
 		},
 		{
-			&command.Reply{Err: &session.Error{Op: "send", Kind: session.KindNotFound, Code: 404}, Result: sent},
-			`"kind":"NotFound","message":"m1","sip":404,"status":"failed"}}`,
+			&session.Error{Op: "send", Kind: session.KindNotFound, Code: 404},
+			`"data":{"hint":"check the address","kind":"NotFound","sip":404}}`,
+		},
+		{
+			&command.Reply{Err: fmt.Errorf("send: %w", context.Canceled), Result: sent},
+			`{"code":-32800,"message":"canceled","data":{"kind":"State","message":"m1","status":"failed"}}`,
 		},
 		{fmt.Errorf("something"), `{"code":-32000,"message":"something","data":{"kind":"Internal"}}`},
 	} {
@@ -114,7 +121,8 @@ func TestEncodeEvents(t *testing.T) {
 	}{
 		{overflow{}, `{"seq":17,"time":"2026-01-02T03:04:05.678Z","type":"overflow"}`},
 		{session.CallRinging{Call: "c1", Conversation: "k1"}, `{"seq":17,"time":"2026-01-02T03:04:05.678Z","type":"call.ringing","call":"c1","conversation":"k1"}`},
-		{session.Notice{Conversation: "k1", Text: "x", Time: at.UTC()}, `"type":"conversation.notice","conversation":"k1","text":"x","sent":"2026-01-02T03:04:05.6789Z"}`},
+		{session.ToastShown{Toast: "t1", Deadline: at}, `"deadline":"2026-01-02T03:04:05.6789Z"}`},
+		{session.Notice{Conversation: "k1", Text: "x", Time: at}, `"type":"conversation.notice","conversation":"k1","text":"x","sent":"2026-01-02T03:04:05.6789Z"}`},
 	} {
 		got, err := encode(tt.event, 17, at)
 		if err != nil || !strings.HasSuffix(string(got), tt.want) {
@@ -169,6 +177,42 @@ func TestOverflow(t *testing.T) {
 	want := []string{"1 overflow", "2 snapshot sip:alice@example.org", "3 call.ringing c3", "4 call.ringing c4"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The time of an event is that of what happened, however late the client gets to it.
+func TestEventTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hub fanout.Hub[session.Event]
+		reader := hub.Subscribe("late")
+		happened := time.Now()
+		hub.Publish(session.CallRinging{Call: "c1"})
+		hub.Close()
+		time.Sleep(time.Minute)
+		c := newConn(&command.Env{}, slog.New(slog.DiscardHandler))
+		c.events = filter{all: true}
+		c.listen(t.Context(), reader)
+		if line, want := string(<-c.out), happened.UTC().Format(timeFormat); !strings.Contains(line, want) {
+			t.Errorf("%s does not have the time %s", line, want)
+		}
+	})
+}
+
+// A result that tells of a failure is a failure for a script, too.
+func TestFailed(t *testing.T) {
+	for result, want := range map[string]string{
+		`{"status":"delivered"}`: "", `[{"error":"x"}]`: "", `{}`: "", `"x"`: "",
+		`{"status":"failed","error":{"kind":"NotFound","message":"nobody","hint":"look"}}`: "nobody look",
+	} {
+		err := Failed(json.RawMessage(result))
+		got := ""
+		var refused *Error
+		if errors.As(err, &refused) {
+			got = refused.Message + " " + refused.Hint()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", result, got, want)
+		}
 	}
 }
 

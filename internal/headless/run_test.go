@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,12 +213,18 @@ func TestTwoEndpointsThroughTheServer(t *testing.T) {
 		t.Errorf("history %v", list)
 	}
 
-	// Nobody there is a failure with everything that is known about it.
+	// A message that nobody takes is a result: there is a message, and its status says why it failed.
 	alice.send(`{"id":3,"method":"im.send","params":{"to":"nobody","text":"x"}}`)
-	failed := alice.response(3.0)["error"].(object)
-	data := failed["data"].(object)
-	if failed["code"] != -32000.0 || data["kind"] != "NotFound" || data["sip"] != 404.0 || data["status"] != "failed" || data["hint"] == "" {
-		t.Errorf("error %v", failed)
+	failed := alice.response(3.0)["result"].(object)
+	why := failed["error"].(object)
+	if failed["status"] != "failed" || failed["message"] == "" || failed["conversation"] == "" ||
+		why["kind"] != "NotFound" || why["sip"] != 404.0 || why["message"] == "" || why["hint"] == "" {
+		t.Errorf("result %v", failed)
+	}
+	// What never became a message is an error.
+	alice.send(`{"id":"no","method":"im.send","params":{"conversation":"conversation-99","text":"x"}}`)
+	if e := alice.response("no")["error"].(object); e["data"].(object)["kind"] != "NotFound" {
+		t.Errorf("error %v", e)
 	}
 
 	// Not waiting answers at once; the events tell.
@@ -237,6 +244,50 @@ func TestTwoEndpointsThroughTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	bob.ended(nil)
+}
+
+// What was not read before a restart is unread after it; who answers has read.
+func TestUnreadSurvivesARestart(t *testing.T) {
+	uri, state := startServer(t, server.Config{Open: true}), t.TempDir()
+	alice, bob := start(t, settings("alice", uri), t.TempDir()), start(t, settings("bob", uri), state)
+	for _, p := range []*program{alice, bob} {
+		p.event("registration", object{"state": "registered"})
+	}
+	for i, text := range []string{"one", "two"} {
+		alice.send(`{"id":%d,"method":"im.send","params":{"to":"bob","text":%q}}`, i, text)
+		bob.event("im.message", object{"text": text})
+		alice.response(float64(i))
+	}
+	unread := func(p *program, id string) float64 {
+		t.Helper()
+		p.send(`{"id":%q,"method":"conversation.list"}`, id)
+		list := p.response(id)["result"].([]any)
+		if len(list) != 1 {
+			t.Fatalf("conversations %v", list)
+		}
+		return list[0].(object)["unread"].(float64)
+	}
+	if n := unread(bob, "a"); n != 2 {
+		t.Errorf("%v unread", n)
+	}
+	bob.send(`{"id":"q","method":"quit"}`)
+	bob.response("q")
+	bob.ended(nil)
+	bob = start(t, settings("bob", uri), state)
+	bob.event("registration", object{"state": "registered"})
+	if n := unread(bob, "b"); n != 2 {
+		t.Errorf("%v unread after a restart", n)
+	}
+	bob.send(`{"id":"s","method":"im.send","params":{"to":"alice","text":"three"}}`)
+	bob.response("s")
+	bob.send(`{"id":"q","method":"quit"}`)
+	bob.response("q")
+	bob.ended(nil)
+	bob = start(t, settings("bob", uri), state)
+	bob.send(`{"id":"c","method":"conversation.list"}`)
+	if list := bob.response("c")["result"].([]any); len(list) != 0 {
+		t.Errorf("after an answer: %v", list)
+	}
 }
 
 func TestProtocol(t *testing.T) {
@@ -262,6 +313,10 @@ func TestProtocol(t *testing.T) {
 	p.send(`{"method":"status"}`) // gets no answer
 	p.send(`{"id":2,"method":"subscribe","params":{"types":["call.state"]}}`)
 	if types := p.response(2.0)["result"].(object)["types"].([]any); len(types) < 10 {
+		t.Errorf("subscribed to %v", types)
+	}
+	p.send(`{"id":2,"method":"subscribe","params":{"types":["audio.level"]}}`)
+	if types := p.response(2.0)["result"].(object)["types"].([]any); !slices.Contains(types, any("audio.level")) {
 		t.Errorf("subscribed to %v", types)
 	}
 	p.send(`{"id":2,"method":"subscribe","params":{"types":["weather"]}}`)
