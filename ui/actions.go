@@ -117,7 +117,7 @@ func (m *model) onTop(part toast.Part) tea.Cmd {
 		t, ok = m.toasts.Top()
 	}
 	if !ok {
-		m.message = "nothing is being offered"
+		m.message = whyNoOffer
 		return nil
 	}
 	return m.onToast(t.ID, part)
@@ -139,6 +139,7 @@ func (m *model) onToast(id string, part toast.Part) tea.Cmd {
 		return m.toastCall(doneMsg{window: w, method: "toast.dismiss", quiet: true}, t, nil)
 	case toast.OpenConversation:
 		return m.show(w)
+	case toast.NoAction:
 	}
 	return nil
 }

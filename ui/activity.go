@@ -39,6 +39,7 @@ func (m *model) input() {
 	}
 	m.person.last = m.now()
 	m.attention.Input(m.person.last)
+	m.forecast()
 	if m.windows.current.unseen {
 		m.read(m.windows.current)
 	}

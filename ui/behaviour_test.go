@@ -18,7 +18,7 @@ import (
 
 // background reports calls that happen by the way.
 func background(call string) bool {
-	return strings.HasPrefix(call, "im.compose") || strings.HasPrefix(call, "presence.watch")
+	return strings.HasPrefix(call, "im.compose") || strings.HasPrefix(call, "presence.watch") || strings.HasPrefix(call, "presence.unwatch")
 }
 
 func TestTypingAnswersToast(t *testing.T) {

@@ -104,9 +104,12 @@ func benchKeyToScreen(b *testing.B, store *history.Store) {
 	m.load(f.Snapshot())
 	m.showNumber(2)
 	out := &frames{written: make(chan time.Time, 1)}
+	quiet, output := newQuiet(out)
 	in, keys := io.Pipe()
-	p := tea.NewProgram(m, tea.WithInput(in), tea.WithOutput(out), tea.WithWindowSize(120, 40), tea.WithoutSignalHandler(),
+	p := tea.NewProgram(m, tea.WithInput(in), tea.WithOutput(output), tea.WithFilter(quiet.filter), tea.WithWindowSize(120, 40), tea.WithoutSignalHandler(),
 		tea.WithFPS(frameRate), tea.WithEnvironment([]string{"TERM=xterm-256color"}))
+	quiet.begin(p.Send)
+	defer quiet.end()
 	ended := make(chan error, 1)
 	go func() { _, err := p.Run(); ended <- err }()
 	<-out.written
@@ -150,7 +153,7 @@ func benchOpenWindow(b *testing.B, store *history.Store) {
 	for b.Loop() {
 		m := filled(0, 120, 40)
 		m.record = store
-		m.onPage(m.loadPage(m.windows.current)().(pageMsg))
+		m.onPage(m.readPage(m.windows.current, pageLimit)().(pageMsg))
 		m.View()
 	}
 }

@@ -24,6 +24,7 @@ func (m *model) onEvents(batch eventsMsg) tea.Cmd {
 	}
 	if batch.account != nil {
 		m.me = *batch.account
+		m.forecast()
 	}
 	return tea.Batch(cmds...)
 }
@@ -55,13 +56,25 @@ func (m *model) onEvent(ev session.Event) tea.Cmd {
 }
 
 func (m *model) onRegistration(ev session.RegistrationChanged) {
-	before := m.me.State
 	m.me.State, m.me.Registered = ev.State, ev.State == "registered" || ev.State == "registering" && m.me.Registered
 	if ev.Endpoints > 0 {
 		m.me.Endpoints = ev.Endpoints
 	}
-	if ev.State == "failed" && before != "failed" {
-		m.say(nil, "sign-in failed: "+ev.Reason)
+	reason := plaintext.Line(ev.Reason, maxName)
+	switch {
+	case ev.State == "failed" && (!m.signedOut || reason != m.reason):
+		m.say(nil, "sign-in failed: "+reason)
+	case ev.State == "registered" && m.signedOut:
+		m.say(nil, "signed in again")
+	}
+	switch ev.State {
+	case "failed":
+		m.signedOut, m.reason, m.retry = true, reason, time.Time{}
+		if ev.Retry > 0 {
+			m.retry = m.now().Add(time.Duration(ev.Retry) * time.Second)
+		}
+	case "registered":
+		m.signedOut, m.reason, m.retry = false, "", time.Time{}
 	}
 }
 
@@ -108,6 +121,7 @@ func (m *model) onToastClosed(ev session.ToastClosed) tea.Cmd {
 		if w := m.windows.byConversation(it.Conversation); w != nil {
 			m.say(w, it.Line())
 		}
+	case toast.AnsweredElsewhere, toast.Unanswered, toast.Canceled, toast.Dismissed: // the session tells those, or nobody need know
 	}
 	return m.notify.withdraw(ev.Toast)
 }
@@ -134,6 +148,9 @@ func (m *model) onConversation(ev session.ConversationChanged) {
 		w = m.windows.open(m.named(ev.Peer))
 		w.conversation = ev.Conversation
 	}
+	if p := m.named(ev.Peer); p.Display != "" {
+		w.rename(partyName(p))
+	}
 	w.state = ev.State
 	if ev.State == session.ConversationTerminated {
 		w.conversation, w.call, w.callState, w.composing = "", "", "", time.Time{}
@@ -151,8 +168,12 @@ func (m *model) onMessage(msg session.Message) tea.Cmd {
 			w.conversation = msg.Conversation
 		}
 	}
-	if p := m.named(msg.Peer); p.Display != "" {
-		w.name = partyName(p) // an address that was typed has its name now
+	p := msg.Peer
+	if p.Display == "" && msg.Direction == session.Inbound {
+		p.Display = msg.From.Display
+	}
+	if p = m.named(p); p.Display != "" {
+		w.rename(partyName(p)) // an address that was typed has its name now
 	}
 	e := m.messageEntry(w, msg)
 	at, known := w.thread.find(msg.ID)
@@ -209,10 +230,12 @@ func (m *model) arrived(w *window, msg session.Message) tea.Cmd {
 func (m *model) messageEntry(w *window, msg session.Message) *entry {
 	e := &entry{kind: fromPeer, id: msg.ID, at: msg.Time, from: w.shortName(), text: plaintext.Text(msg.Text, maxText), status: msg.Status}
 	if msg.Direction == session.Outbound {
-		e.kind, e.detail = fromMe, plaintext.Line(msg.Error, maxName)
+		e.kind, e.detail, e.waiting = fromMe, plaintext.Line(msg.Error, maxName), msg.Waiting
 		return e
 	}
 	switch {
+	case msg.Partial:
+		e.detail = "the rest is on its way"
 	case msg.Elsewhere:
 		e.detail = answeredElsewhere
 	case msg.Missed:

@@ -30,6 +30,7 @@ type fake struct {
 	read     []string                              // Guarded by mu.
 	fail     map[string]error                      // Guarded by mu; by method
 	lines    map[string][]history.Line             // Guarded by mu; by peer, oldest first
+	cannot   map[string]string                     // Guarded by mu; why, by action
 	found    []session.Message                     // Guarded by mu.
 	called   func(method string, p map[string]any) // if set, runs in Call
 	groups   []contacts.Group
@@ -51,6 +52,12 @@ func (f *fake) Resolve(address string) (sip.Uri, error) {
 		host = "example.com"
 	}
 	return sip.Uri{Scheme: "sip", User: user, Host: host}, nil
+}
+
+func (f *fake) Can(_, action string) (bool, string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cannot[action] == "", f.cannot[action]
 }
 
 func (f *fake) Input(time.Time) { f.mu.Lock(); defer f.mu.Unlock(); f.inputs++ }
@@ -351,7 +358,14 @@ func offer(s *stage, thisDevice bool) session.ToastShown {
 		Devices: []string{"LAB-PC", "desk", "mobile"},
 	}
 	if thisDevice {
-		t.MostActive, t.ThisDevice, t.Devices = "desk", true, []string{"this desk (most active)", "LAB-PC", "mobile"}
+		t.MostActive, t.ThisDevice, t.Devices = "desk", true, []string{"desk", "LAB-PC", "mobile"}
 	}
 	return t
+}
+
+// recordLine is the i-th line of a long record with Bob.
+func recordLine(i int) history.Line {
+	m := inbound("", "bob", fmt.Sprint("r", i), "00:00:00", fmt.Sprintf("word %d of many", i)).Message
+	m.Time = m.Time.AddDate(-1, 0, 0).Add(time.Duration(i) * time.Minute)
+	return history.Line{Message: m, ID: int64(i + 1)}
 }

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -15,6 +16,7 @@ type helpLine struct {
 	help    string
 	run     string // what Enter puts into the line or does; "" for a mere key
 	do      func(*model) tea.Cmd
+	why     string // why it cannot be done now; "" if it can
 }
 
 // helpMode is what of it is listed.
@@ -42,24 +44,26 @@ type help struct {
 func (m *model) openHelp() tea.Cmd { return m.openHelpOn("") }
 
 func (m *model) openHelpOn(topic string) tea.Cmd {
-	h := &help{all: append(m.keys.help(), forms()...)}
+	h := &help{all: append(m.keys.help(m), m.forms()...)}
 	h.line.insert(strings.TrimPrefix(topic, "/"))
 	m.overlay = h
 	h.edited(m)
 	return nil
 }
 
-// help is the key table as help shows it.
-func (km keymap) help() []helpLine {
+// help is the key table as help shows it, with what is not possible in m now; nil: for a document.
+func (km keymap) help(m *model) []helpLine {
 	var lines []helpLine
 	for _, group := range []string{groupMessages, groupWindows, groupTyping, groupProgram} {
 		for _, b := range km.table {
 			if b.group != group || b.help == "" {
 				continue
 			}
-			lines = append(lines, helpLine{
-				group: group, key: b.shown, twin: twinName(b.twin), command: b.command, help: b.help, do: b.do,
-			})
+			line := helpLine{group: group, key: b.shown, twin: twinName(b.twin), command: b.command, help: b.help, do: b.do}
+			if b.why != nil && m != nil {
+				line.why = b.why(m)
+			}
+			lines = append(lines, line)
 		}
 	}
 	return lines
@@ -76,6 +80,11 @@ func twinName(twin string) string {
 
 func (h *help) prompt() (string, *editor) { return "[filter] ", &h.line }
 func (h *help) hint() string {
+	if h.choice.at < len(h.shown) {
+		if why := h.shown[h.choice.at].why; why != "" {
+			return " - not now: " + why
+		}
+	}
 	return " Enter run   Tab keys/commands/all   Esc close   Every F-key has a Ctrl-X pair and a /command"
 }
 func (h *help) scroll(rows int) { h.choice.at = max(0, min(h.choice.at+rows, len(h.shown)-1)) }
@@ -92,6 +101,7 @@ func (h *help) edited(*model) {
 			h.shown = append(h.shown, l)
 		}
 	}
+	h.choice.at = max(0, slices.IndexFunc(h.shown, func(l helpLine) bool { return l.why == "" })) // Enter should do something
 }
 
 func containsAll(text string, words []string) bool {
@@ -126,16 +136,21 @@ func (h *help) open(m *model, at int) tea.Cmd {
 	if at < 0 || at >= len(h.shown) {
 		return nil
 	}
-	m.overlay = nil
 	l := h.shown[at]
+	if l.why != "" {
+		m.message = "not now: " + l.why
+		return nil
+	}
+	if l.run == "" && (l.do == nil || l.key == "Enter") { // choosing a line of help must not send what is half typed
+		m.message = "type it in the input line"
+		return nil
+	}
+	m.overlay = nil
 	if l.run != "" {
 		if l.command == l.run {
 			return m.runLine(l.run)
 		}
 		return m.prefill(l.run + " ")
-	}
-	if l.do == nil {
-		return nil
 	}
 	return l.do(m)
 }
@@ -188,6 +203,8 @@ func (h *help) draw(m *model, body rect) []string {
 			style = m.theme.heading
 		case rows[i].at == h.choice.at:
 			style = m.theme.match
+		case h.shown[rows[i].at].why != "":
+			style = m.theme.dim
 		}
 		out, h.rowsAt = append(out, style.Render(fit(rows[i].text, body.w))), append(h.rowsAt, rows[i].at)
 	}
@@ -204,6 +221,9 @@ func (h *help) text(l helpLine, w int) []string {
 		left = "  " + fit(l.twin, helpKeyWidth)
 	case w < narrowWidth:
 		left = "  " + fit(l.key, helpKeyWidth)
+	}
+	if l.why != "" {
+		left = "-" + left[1:] // by a letter first: it is dimmed, too
 	}
 	lines, _ := wrap(l.help, w-width(left), 4)
 	for i := range lines {

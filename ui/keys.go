@@ -29,6 +29,7 @@ type binding struct {
 	hint    string // word in the hint row; "" if it does not stand there
 	where   where
 	do      func(*model) tea.Cmd
+	why     func(*model) string // why it cannot be done now; nil: it always can
 }
 
 // Headings of the help.
@@ -49,14 +50,17 @@ func bindings() []binding {
 		{
 			keys: []string{"f2"}, shown: "F2", twin: "a", command: "/answer", group: groupMessages, hint: "Accept",
 			help: "accept the message on top here", do: func(m *model) tea.Cmd { return m.onTop(toast.PartAccept) },
+			why: (*model).offerWhy,
 		},
 		{
 			keys: []string{"f3"}, shown: "F3", twin: "h", command: "/decline", group: groupMessages, hint: "Not here",
 			help: "not here: the other devices keep their offer (486)", do: func(m *model) tea.Cmd { return m.onTop(toast.PartNotHere) },
+			why: (*model).offerWhy,
 		},
 		{
 			twin: "D", command: "/decline all", group: groupMessages,
 			help: "decline on all devices (603)", do: func(m *model) tea.Cmd { return m.onTop(toast.PartEverywhere) },
+			why: (*model).offerWhy,
 		},
 		{
 			keys: []string{"esc"}, shown: "Esc", group: groupMessages,
@@ -101,7 +105,7 @@ func windowBindings() []binding {
 		},
 		{
 			keys: []string{"alt+u"}, shown: "Alt-u", twin: "f", command: "/unread", group: groupWindows,
-			help: "first unread line", do: (*model).firstUnread,
+			help: "first unread line", do: (*model).firstUnread, why: (*model).unreadWhy,
 		},
 		{
 			keys: []string{"ctrl+s"}, shown: "Ctrl-S", twin: "/", command: "/search text", group: groupWindows, where: inLine,

@@ -14,7 +14,7 @@ func KeysMarkdown() []byte {
 		"What arrives never takes the keyboard: letters always go to the input line. Everything that has a function key also\n" +
 		"has a pair that begins with Ctrl-X, for terminals and multiplexers that keep function keys or Alt to themselves.\n")
 	group := ""
-	for _, l := range newKeymap().help() {
+	for _, l := range newKeymap().help(nil) {
 		if l.group != group {
 			group = l.group
 			fmt.Fprintf(&b, "\n## %s\n\n| key | pair | command | does |\n|---|---|---|---|\n", group[:1]+strings.ToLower(group[1:]))

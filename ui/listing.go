@@ -38,27 +38,43 @@ func (m *model) newResults(msg foundMsg) *listing {
 	}
 	lines := make([]listLine, len(msg.messages))
 	for i, message := range msg.messages {
-		lines[len(lines)-1-i] = m.resultLine(message) // newest first
+		lines[len(lines)-1-i] = m.resultLine(message, msg.query) // newest first
 	}
 	about := fmt.Sprintf("%q %s, %d ms", msg.query, where, msg.took.Milliseconds())
 	return newListing("FOUND "+plural(len(lines), "message", "messages"), about, lines)
 }
 
-func (m *model) resultLine(msg session.Message) listLine {
-	who := "me"
-	if msg.Direction == session.Inbound {
-		who = partyName(m.named(msg.Peer))
+func (m *model) resultLine(msg session.Message, query string) listLine {
+	who := partyName(m.named(msg.Peer))
+	if msg.Direction == session.Outbound {
+		who = "me to " + who
 	}
-	text := msg.Time.Format("2006-01-02 15:04") + "  " + fit(partyName(m.named(msg.Peer)), 14) + "  " + fit(who, 10) + "  " +
-		strings.Join(strings.Fields(msg.Text), " ")
+	text := msg.Time.Format("2006-01-02 15:04") + "  " + fit(who, resultName) + "  " + excerpt(msg.Text, query)
 	return listLine{text: text, visit: func(m *model) tea.Cmd {
-		w := m.windows.open(m.named(msg.Peer))
-		cmd := m.show(w)
-		if at, ok := w.thread.find(msg.ID); ok {
-			w.thread.jump(at, m.threadRows(m.layout.pane.h), m.style())
-		}
-		return cmd
+		return m.visit(m.windows.open(m.named(msg.Peer)), msg.ID)
 	}}
+}
+
+// Of a found message that much stands before the word that was looked for, and names have that much room, in cells.
+const (
+	excerptLead = 16
+	resultName  = 18
+)
+
+// excerpt is a text in one line, from a little before the first word of the query on, so that the word can be seen.
+func excerpt(text, query string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	words := strings.Fields(strings.ToLower(query))
+	lower := strings.ToLower(text)
+	if len(words) == 0 || len(lower) != len(text) { // a letter whose small form is longer: positions would not agree
+		return text
+	}
+	at := strings.Index(lower, words[0])
+	if at <= 0 || width(text[:at]) <= 2*excerptLead {
+		return text
+	}
+	skip, _ := head(text[:at], width(text[:at])-excerptLead)
+	return "…" + text[len(skip):]
 }
 
 func (l *listing) prompt() (string, *editor) { return "[filter] ", &l.line }

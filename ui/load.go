@@ -15,6 +15,7 @@ import (
 // Bounds of what is read from the record at once.
 const (
 	pageLimit   = 200
+	seekLimit   = 2000 // on the way to a message that was found
 	searchLimit = 200
 	threadLimit = 9 // recent conversations that get a window at the start
 )
@@ -22,6 +23,7 @@ const (
 // pageMsg is a page of the record.
 type pageMsg struct {
 	window *window
+	limit  int // how many lines were asked for
 	lines  []history.Line
 	err    error
 }
@@ -44,23 +46,27 @@ func (m *model) loadPage(w *window) tea.Cmd {
 	if m.record == nil || t.oldest || t.loading || w.home() {
 		return nil
 	}
-	t.loading = true
-	peer, before := address(w.peer), t.recorded
+	return m.readPage(w, pageLimit)
+}
+
+func (m *model) readPage(w *window, limit int) tea.Cmd {
+	w.thread.loading = true
+	peer, before := address(w.peer), w.thread.recorded
 	return func() tea.Msg {
-		lines, err := m.record.Page(m.ctx, peer, before, pageLimit)
-		return pageMsg{w, lines, err}
+		lines, err := m.record.Page(m.ctx, peer, before, limit)
+		return pageMsg{w, limit, lines, err}
 	}
 }
 
-func (m *model) onPage(msg pageMsg) {
+func (m *model) onPage(msg pageMsg) tea.Cmd {
 	t := &msg.window.thread
 	t.loading = false
 	if msg.err != nil {
 		t.oldest = true
 		m.say(msg.window, "the history cannot be read: "+msg.err.Error())
-		return
+		return nil
 	}
-	t.oldest = len(msg.lines) < pageLimit
+	t.oldest = len(msg.lines) < msg.limit
 	page := make([]*entry, len(msg.lines))
 	for i, line := range msg.lines {
 		if line.Notice {
@@ -73,6 +79,41 @@ func (m *model) onPage(msg pageMsg) {
 		t.recorded = msg.lines[0].ID
 	}
 	t.prepend(page)
+	return m.seek(msg.window)
+}
+
+// visit shows a message of w, which may lie before everything that has been read of the record.
+func (m *model) visit(w *window, id string) tea.Cmd {
+	cmd := m.show(w)
+	w.sought = id
+	return tea.Batch(cmd, m.seek(w))
+}
+
+// seek goes on to the message that is sought in w, reading further back until it is there. Who has gone to another
+// window meanwhile does not want it any more.
+func (m *model) seek(w *window) tea.Cmd {
+	t := &w.thread
+	if w.sought == "" || t.loading {
+		return nil
+	}
+	at, found := t.find(w.sought)
+	switch {
+	case w != m.windows.current:
+		w.sought = ""
+	case found:
+		w.sought, m.message = "", ""
+		h := m.threadRows(m.layout.pane.h)
+		t.jump(at, h/3, h, m.style()) // with a little of what was said before it
+		t.scroll(0, h, m.style())     // unless there is nothing before it
+		t.point(at)
+	case t.oldest || m.record == nil:
+		w.sought = ""
+		m.message = "the record has this message no longer"
+	default:
+		m.message = "reading further back ..."
+		return m.readPage(w, seekLimit)
+	}
+	return nil
 }
 
 // loadThreads reads with whom there were conversations lately.
@@ -105,6 +146,16 @@ func (m *model) loadPeople() tea.Cmd {
 		return nil
 	}
 	return func() tea.Msg { return peopleMsg(m.people.Groups()) }
+}
+
+// onPeople takes the contact list over. Its names are the user's own: they go before those that people give themselves.
+func (m *model) onPeople(groups peopleMsg) {
+	m.groups = groups
+	for _, w := range m.windows.all {
+		if p := m.named(session.Party{URI: w.peer}); p.Display != "" {
+			w.rename(partyName(p))
+		}
+	}
 }
 
 // search looks in the record: in the conversation of w, or in all with -all or from home.
@@ -187,11 +238,11 @@ func (m *model) contactLine(g contacts.Group, c contacts.Contact) listLine {
 }
 
 // forms are the typed commands with their help, for F1.
-func forms() []helpLine {
+func (m *model) forms() []helpLine {
 	var lines []helpLine
 	for _, c := range command.Table() {
 		for _, f := range c.Forms {
-			lines = append(lines, helpLine{group: "COMMANDS", command: f.Usage(), help: c.Help(f), run: "/" + f.Name})
+			lines = append(lines, helpLine{group: "COMMANDS", command: f.Usage(), help: c.Help(f), run: "/" + f.Name, why: m.formWhy(c, f)})
 		}
 	}
 	return lines

@@ -18,6 +18,8 @@ import (
 type account interface {
 	Snapshot() session.Snapshot
 	Resolve(address string) (sip.Uri, error)
+	// Can reports whether an action is possible in a conversation now, and if not why.
+	Can(conversation, action string) (can bool, why string)
 }
 
 // attention is what the screen tells an Endpoint about the person in front of it.
@@ -72,6 +74,9 @@ type model struct {
 	me        session.Account
 	presences map[string]session.Presence
 	health    []session.HealthChanged
+	signedOut bool      // the last attempt to sign in failed
+	reason    string    // why
+	retry     time.Time // when it is tried again; zero: not known
 	groups    []contacts.Group
 	folded    map[string]bool      // groups shown as one line
 	told      map[string]time.Time // last notification, by conversation
@@ -177,6 +182,7 @@ func (m *model) show(w *window) tea.Cmd {
 	var left tea.Cmd
 	if old := m.windows.current; old != w {
 		old.thread.marker = -1
+		old.thread.point(-1)
 		m.complete = completion{}
 		left = m.markRead(old)
 	}
@@ -192,6 +198,15 @@ func (m *model) show(w *window) tea.Cmd {
 // watch follows the presence of the peer of a window, for the letter in the list. Where it cannot be had there is none.
 func (m *model) watch(w *window) tea.Cmd {
 	return m.run(doneMsg{method: "presence.watch", quiet: true}, map[string]any{"uri": w.peer})
+}
+
+// unwatch ends watch, unless the peer is in the contact list as well.
+func (m *model) unwatch(w *window) tea.Cmd {
+	if _, listed := m.contact(w.peer); listed || !w.opened {
+		return nil
+	}
+	delete(m.presences, address(w.peer))
+	return m.run(doneMsg{method: "presence.unwatch", quiet: true}, map[string]any{"uri": w.peer})
 }
 
 // markRead notes in the record that all of w has been seen. It is done when a window is left rather than entered: what

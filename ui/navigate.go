@@ -37,10 +37,10 @@ func (m *model) newest() tea.Cmd {
 func (m *model) firstUnread() tea.Cmd {
 	t := &m.windows.current.thread
 	if t.marker < 0 {
-		m.message = "nothing new here"
+		m.message = whyNothingNew
 		return nil
 	}
-	t.jump(t.marker, m.threadRows(m.layout.pane.h), m.style())
+	t.jump(t.marker, 0, m.threadRows(m.layout.pane.h), m.style())
 	return nil
 }
 

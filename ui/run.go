@@ -46,7 +46,7 @@ type Config struct {
 // Run shows the endpoint on the terminal until the user quits, ctx ends or the terminal goes away. The terminal is
 // restored in any case, a panic included. The endpoint is left as it is: closing it is the caller's.
 func Run(ctx context.Context, cfg Config) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	return run(ctx, cfg)
 }
@@ -57,7 +57,7 @@ func run(ctx context.Context, cfg Config, options ...tea.ProgramOption) error {
 	defer cancel()
 	getenv := environ(cfg.Environ)
 	m := newModel(ctx)
-	m.account, m.attention, m.commands = cfg.Endpoint, watched{cfg.Endpoint}, cfg.Env
+	m.account, m.attention, m.commands = watched{cfg.Endpoint}, watched{cfg.Endpoint}, cfg.Env
 	if cfg.History != nil {
 		m.record = cfg.History
 	}
@@ -74,18 +74,26 @@ func run(ctx context.Context, cfg Config, options ...tea.ProgramOption) error {
 	defer events.Close()
 	m.load(cfg.Endpoint.Snapshot())
 	for _, line := range cfg.Welcome {
-		m.say(nil, line)
+		m.windows.home().thread.put(&entry{kind: fromGuide, at: m.now(), text: line})
 	}
 
+	out := cfg.Output
+	if out == nil {
+		out = os.Stdout
+	}
+	quiet, out := newQuiet(out)
+	options = append([]tea.ProgramOption{tea.WithOutput(out), tea.WithFilter(quiet.filter)}, options...)
 	p := tea.NewProgram(m, append(programOptions(cfg), options...)...)
+	quiet.begin(p.Send)
+	defer quiet.end()
 	var wg sync.WaitGroup
 	guard := func(name string, f func()) {
 		wg.Go(func() {
-			defer restore(p, cfg.Logger, name)
+			defer restore(p, quiet, cfg.Logger, name)
 			f()
 		})
 	}
-	guard("events", func() { pull(ctx, events, cfg.Endpoint, p) })
+	guard("events", func() { pull(ctx, events, watched{cfg.Endpoint}, p) })
 	guard("quit", func() { <-ctx.Done(); p.Quit() })
 	if getenv("TMUX") != "" {
 		guard("tmux", func() { watchTmux(ctx, getenv("TMUX_PANE"), func(msg attachedMsg) { p.Send(msg) }) })
@@ -99,8 +107,10 @@ func run(ctx context.Context, cfg Config, options ...tea.ProgramOption) error {
 	return nil
 }
 
+// programOptions are the options of every program here. Bubble Tea's own signal handler is off: it sends its message to a
+// loop that may have ended at the same signal by ctx, and then the program would wait for it for ever.
 func programOptions(cfg Config) []tea.ProgramOption {
-	options := []tea.ProgramOption{tea.WithFPS(frameRate)}
+	options := []tea.ProgramOption{tea.WithFPS(frameRate), tea.WithoutSignalHandler()}
 	if cfg.Input != nil {
 		options = append(options, tea.WithInput(cfg.Input))
 	}
@@ -143,8 +153,9 @@ func newBatch(events []session.Event, endpoint account) eventsMsg {
 }
 
 // restore gives the terminal back if one of our goroutines panics, and lets the panic go on.
-func restore(p *tea.Program, log *slog.Logger, name string) {
+func restore(p *tea.Program, q *quiet, log *slog.Logger, name string) {
 	if r := recover(); r != nil {
+		q.end()
 		p.Kill()
 		p.Wait()
 		if log != nil {
@@ -154,13 +165,22 @@ func restore(p *tea.Program, log *slog.Logger, name string) {
 	}
 }
 
-// watched adds to an Endpoint that a conversation is read.
+// watched adds to an Endpoint what is asked of a conversation by its id.
 type watched struct{ *session.Endpoint }
 
 func (w watched) Read(conversation string) {
 	if c, ok := w.FindConversation(conversation); ok {
 		c.Read()
 	}
+}
+
+// Can reports of a conversation that is over that it has ended.
+func (w watched) Can(conversation, action string) (can bool, why string) {
+	c, ok := w.FindConversation(conversation)
+	if !ok {
+		return false, "the conversation has ended"
+	}
+	return c.Can(action)
 }
 
 func notifier(setting string, getenv func(string) string) (*notifications, error) {

@@ -61,10 +61,14 @@ func (m *model) place(line string) command.Place {
 	if w.home() {
 		at.Conversation = ""
 	}
+	name, _, _ := strings.Cut(line, " ")
+	_, form, _ := command.FindForm(strings.TrimPrefix(name, "/"))
+	if form.Name == "close" && at.Conversation == "" {
+		at.Conversation = w.name // a window can be closed that never had a conversation: closeWindow sees to that
+	}
 	t, ok := m.toasts.For(w.conversation)
 	if !ok || w.conversation == "" {
-		name, _, _ := strings.Cut(line, " ")
-		if _, form, known := command.FindForm(strings.TrimPrefix(name, "/")); !known || form.Name != "answer" && form.Name != "decline" && form.Name != "dismiss" {
+		if form.Name != "answer" && form.Name != "decline" && form.Name != "dismiss" {
 			return at
 		}
 		if t, ok = m.toasts.Top(); !ok {
@@ -107,7 +111,7 @@ func (m *model) closeWindow(w *window) tea.Cmd {
 	}
 	id := w.conversation
 	m.windows.close(w)
-	cmd := m.show(m.windows.current)
+	cmd := tea.Batch(m.show(m.windows.current), m.unwatch(w))
 	if id == "" {
 		return cmd
 	}

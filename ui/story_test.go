@@ -19,6 +19,7 @@ type player struct {
 	f        *fake
 	terminal *screen.Terminal
 	program  *tea.Program
+	quiet    *quiet
 	ended    chan error
 }
 
@@ -29,10 +30,14 @@ func play(t *testing.T, f *fake, w, h int) *player {
 	m.account, m.attention, m.commands, m.record, m.people = f, f, f, f, f
 	m.notify = newNotifications(toast.Bell, toast.NoMux)
 	m.load(f.Snapshot())
-	p.program = tea.NewProgram(m, tea.WithInput(p.terminal.Input()), tea.WithOutput(p.terminal), tea.WithWindowSize(w, h),
+	quiet, out := newQuiet(p.terminal)
+	p.quiet = quiet
+	p.program = tea.NewProgram(m, tea.WithInput(p.terminal.Input()), tea.WithOutput(out), tea.WithFilter(quiet.filter), tea.WithWindowSize(w, h),
 		tea.WithoutSignalHandler(), tea.WithFPS(frameRate), tea.WithEnvironment([]string{"TERM=xterm-256color"}))
+	quiet.begin(p.program.Send)
 	go func() {
 		_, err := p.program.Run()
+		quiet.end()
 		p.ended <- err
 	}()
 	p.settle()
@@ -204,4 +209,49 @@ func TestNotifications(t *testing.T) {
 	if s.m.onEvent(inbound("c2", "carol", "1", "10:00:00", "hello")) == nil {
 		t.Error("a terminal that does not report its focus did not notify though nobody typed for long")
 	}
+}
+
+// With nothing to draw the renderer rests, through quiet minutes as well, and a key is on the screen a frame later.
+func TestRendererRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := play(t, office(), 80, 24)
+		rests := func() bool {
+			p.quiet.mu.Lock()
+			defer p.quiet.mu.Unlock()
+			return p.quiet.rest != nil
+		}
+		frame := func() {
+			time.Sleep(time.Second/frameRate + time.Millisecond)
+			synctest.Wait()
+		}
+		resting := 0
+		for range 1000 {
+			time.Sleep(97 * time.Millisecond) // fake time
+			synctest.Wait()
+			if rests() {
+				resting++
+			}
+		}
+		if resting < 950 {
+			t.Errorf("the renderer rests in %d of 1000 moments though nothing happens", resting)
+		}
+		p.terminal.Type("x")
+		frame()
+		p.sees("[desk] x")
+		if rests() {
+			t.Error("the renderer rests at once: the next key would wait")
+		}
+		p.terminal.Type("yz")
+		frame()
+		p.sees("[desk] xyz")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !rests() {
+			t.Error("no rest after a key")
+		}
+		p.quiet.end() // as before a program is killed
+		p.program.Kill()
+		<-p.ended
+		p.close()
+	})
 }

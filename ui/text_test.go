@@ -175,3 +175,26 @@ func TestInputHistory(t *testing.T) {
 		t.Errorf("found %q at %d, %v", line, at, ok)
 	}
 }
+
+// The word that was looked for can be seen in a list of results, however far back in a text it stands.
+func TestExcerpt(t *testing.T) {
+	long := strings.Repeat("日本 and so on, ", 20) + "then the Parcel came"
+	for _, c := range []struct{ text, query, want string }{
+		{"a short\n text", "text", "a short text"},
+		{long, "parcel came", "…"},
+		{"nothing of it", "absent", "nothing of it"},
+		{"", "x", ""},
+		{"text", "", "text"},
+	} {
+		got := excerpt(c.text, c.query)
+		if c.want == "…" {
+			if shown, _ := head(got, 40); !strings.HasPrefix(got, "…") || !strings.Contains(shown, "Parcel") {
+				t.Errorf("excerpt %q", got)
+			}
+			continue
+		}
+		if got != c.want {
+			t.Errorf("excerpt of %q for %q is %q", c.text, c.query, got)
+		}
+	}
+}

@@ -17,6 +17,7 @@ const (
 	fromPeer entryKind = iota
 	fromMe
 	fromProgram // "--" lines: what happened to the conversation
+	fromGuide   // how to begin: lines over the whole width
 )
 
 // entry is one message or notice in a thread.
@@ -28,6 +29,10 @@ type entry struct {
 	text   string
 	status session.Status
 	detail string // why it failed, or where it was answered
+
+	waiting bool // with Sending: for a connection to the server
+
+	pointed bool // a search led here
 
 	rows      []string // as drawn, without date and marker lines
 	rowsWidth int
@@ -48,6 +53,7 @@ type thread struct {
 	loading   bool     // a page of the record has been asked for
 	recorded  int64    // id of the oldest line of the record in it; 0: none
 	delivered int      // index of the newest delivered message of ours; -1: none
+	pointed   *entry   // drawn so that the eye finds it; nil: none
 }
 
 // position is one row of one entry; its date and marker lines count as rows in front.
@@ -223,12 +229,24 @@ func (t *thread) scroll(n, h int, d *threadStyle) {
 }
 
 // end returns to the newest row.
-func (t *thread) end() { t.scrolled = false }
+func (t *thread) end() { t.scrolled = false; t.point(-1) }
 
-// jump shows entry i at the top of h rows, below its date and marker lines.
-func (t *thread) jump(i, h int, d *threadStyle) {
+// point makes entry i stand out, and the one that did so no longer; -1: none.
+func (t *thread) point(i int) {
+	if t.pointed != nil {
+		t.pointed.pointed, t.pointed.rows = false, nil
+		t.pointed = nil
+	}
+	if i >= 0 {
+		t.pointed = t.entries[i]
+		t.pointed.pointed, t.pointed.rows = true, nil
+	}
+}
+
+// jump shows entry i, its date and marker lines included, with so many rows above it where h rows are visible.
+func (t *thread) jump(i, above, h int, d *threadStyle) {
 	p := position{i, 0}
-	for range h - 1 {
+	for range h - 1 - above {
 		p, _ = t.down(p, d)
 	}
 	t.anchor, t.scrolled = p, p != t.last(d)

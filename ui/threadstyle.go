@@ -57,7 +57,21 @@ func (d *threadStyle) rule(pattern, word string) string {
 	return " " + line(left) + word + line(room-left) + " "
 }
 
+// drawGuide draws a line of the introduction. The rows after its first keep its indentation.
+func (d *threadStyle) drawGuide(e *entry) []string {
+	text := strings.TrimLeft(e.text, " ")
+	indent := min(1+len(e.text)-len(text), d.width/2)
+	rows, _ := wrap(text, d.width-indent-1, maxShown)
+	for i, row := range rows {
+		rows[i] = fit(strings.Repeat(" ", indent)+row, d.width)
+	}
+	return rows
+}
+
 func (d *threadStyle) drawEntry(e *entry, newest bool) []string {
+	if e.kind == fromGuide {
+		return d.drawGuide(e)
+	}
 	indent := d.indent()
 	room := max(1, d.width-indent-1)
 	text, cut := wrap(e.text, room, maxShown)
@@ -65,6 +79,9 @@ func (d *threadStyle) drawEntry(e *entry, newest bool) []string {
 		text = append(text, "(the rest is in the record: /search finds it)")
 	}
 	note, bad := e.note(newest)
+	if fits := width(text[len(text)-1])+2+width(note) <= room; note == answeredElsewhere && !fits {
+		note = "" // the line below says it too
+	}
 	if note != "" {
 		if bad || width(text[len(text)-1])+2+width(note) > room {
 			more, _ := wrap(note, room, 3)
@@ -80,6 +97,8 @@ func (d *threadStyle) drawEntry(e *entry, newest bool) []string {
 		}
 		style := d.theme.plain
 		switch {
+		case e.pointed:
+			style = d.theme.match
 		case e.kind == fromProgram:
 			style = d.theme.notice
 		case bad && i >= len(text)-1:
@@ -107,6 +126,7 @@ func (d *threadStyle) prefix(e *entry) string {
 		from, style = "me", d.theme.me
 	case fromProgram:
 		from, style = "--", d.theme.notice
+	case fromPeer, fromGuide:
 	}
 	sender := style.Render(fitRight(from, d.sender)) + "  "
 	if !d.clock {
@@ -122,6 +142,9 @@ func (e *entry) note(newest bool) (note string, bad bool) {
 	}
 	switch e.status {
 	case session.Sending:
+		if e.waiting {
+			return "waiting for the server", false
+		}
 		return "sending", false
 	case session.Sent:
 		return "stored, delivered later", false

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"offhook/internal/plaintext"
 	"offhook/session"
@@ -114,18 +115,28 @@ func (m *model) toastLines(t toast.Toast, w int) []string {
 	now := m.now()
 	lines = append(lines, m.toastKeys(t, w))
 	if _, ok := t.Remaining(now); ok {
-		full := t.Bar(now, 10)
-		promise := "[" + strings.Repeat("#", full) + strings.Repeat(".", 10-full) + "]  " + t.Promise(now)
-		if width(promise) > w { // what will happen matters more than the bar
-			promise = t.Promise(now)
-		}
-		rows, _ := wrap(promise, w, 2)
+		rows, _ := wrap(countdown(t, now, w), w, 2)
 		lines = append(lines, rows...)
 	}
 	if t.ThisDevice && len(t.Devices) > 1 && m.layout.pane.h >= leastBody+5 {
-		lines = append(lines, "offered to: "+strings.Join(t.Devices, ", "))
+		others := strings.Join(t.Devices[1:], ", ")
+		lines = append(lines, "offered to: this "+t.Devices[0]+" (most active), "+others)
 	}
 	return lines
+}
+
+// countdown is "[#######...]  7 s, then LAB-PC accepts": the words stay in their column when the seconds lose a digit.
+func countdown(t toast.Toast, now time.Time, w int) string {
+	promise, full := t.Promise(now), t.Bar(now, 10)
+	gap := " "
+	if s, _ := t.Seconds(now); s < 10 {
+		gap = "  "
+	}
+	bar := "[" + strings.Repeat("#", full) + strings.Repeat(".", 10-full) + "]" + gap
+	if width(bar)+width(promise) > w { // what will happen matters more than the bar
+		return promise
+	}
+	return bar + promise
 }
 
 // toastKeys is the line of a toast that says what one can do, as long as there is room for.
@@ -172,6 +183,21 @@ func (m *model) placeToast(it toast.Item, r rect) {
 		}
 	}
 	*places = append(*places, toastPlace{r, it.ID, toast.PartText})
+}
+
+// forecast follows what the session knows now: who will accept an open offer changes with every key on any of the user's
+// devices, and a promise must not name a device that has fallen behind.
+func (m *model) forecast() {
+	if m.toasts.Open() == 0 {
+		return
+	}
+	s := m.account.Snapshot()
+	m.me = s.Account
+	for _, t := range s.Toasts {
+		if _, open := m.toasts.Find(t.Toast); open {
+			m.toastShown(t)
+		}
+	}
 }
 
 // toastShown puts an offer of the session into the queue.

@@ -69,7 +69,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case sentMsg:
 		cmd = m.onSent(msg)
 	case pageMsg:
-		m.onPage(msg)
+		cmd = m.onPage(msg)
 	case foundMsg:
 		m.onFound(msg)
 	case threadsMsg:
@@ -77,7 +77,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case completionMsg:
 		m.onCompletion(msg)
 	case peopleMsg:
-		m.groups = msg
+		m.onPeople(msg)
 	case quitMsg:
 		return m, tea.Quit
 	}
@@ -111,5 +111,6 @@ func (m *model) onTick() {
 		m.timer = time.Time{}
 	}
 	m.toasts.Tick(now)
+	m.forecast()
 	m.checkAttached()
 }

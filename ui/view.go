@@ -125,8 +125,7 @@ func (m *model) titles() []string {
 	case m.me.AOR == "":
 		return []string{" offhook    not signed in", " not signed in"}
 	case !m.me.Registered:
-		state := "  ! " + registrationWord(m.me.State)
-		return []string{" offhook    " + who + state, " " + who + state, state[1:]}
+		return m.signedOutTitles(who)
 	}
 	letter := string(presenceLetter(m.me.Availability))
 	state := letter + " " + presenceWord(m.me.Availability)
@@ -139,6 +138,23 @@ func (m *model) titles() []string {
 		" offhook  "+who+"  "+state+"  "+m.devicesWord(),
 		" "+who+"  "+state+"  "+m.devicesWord(),
 		" "+who+"  "+state, " "+who+"  "+letter, " "+letter)
+}
+
+// signedOutTitles say how things stand, why, and when that may change.
+func (m *model) signedOutTitles(who string) []string {
+	state := "  ! " + registrationWord(m.me.State)
+	if m.signedOut && m.me.State == "registering" {
+		state += " again"
+	}
+	next := ""
+	if m.retry.After(m.now()) && m.me.State == "failed" {
+		next = ", next try " + m.retry.Format("15:04:05")
+	}
+	var titles []string
+	if m.reason != "" {
+		titles = append(titles, " offhook    "+who+state+": "+m.reason+next, " "+who+state+": "+m.reason+next)
+	}
+	return append(titles, " offhook    "+who+state+next, " "+who+state+next, " "+who+state, state[1:])
 }
 
 func registrationWord(state string) string {

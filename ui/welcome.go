@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	tea "charm.land/bubbletea/v2"
 )
@@ -21,6 +23,8 @@ func Welcome(ctx context.Context, cfg Config) error {
 		_, err := io.WriteString(out, strings.Join(cfg.Welcome, "\n")+"\n")
 		return err
 	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM, os.Interrupt)
+	defer stop()
 	if _, err := tea.NewProgram(newWelcome(cfg.Welcome), append(programOptions(cfg), tea.WithContext(ctx))...).Run(); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("terminal UI: %w", err)
 	}

@@ -24,6 +24,7 @@ type window struct {
 	unseen       bool      // something arrived on screen while nobody pressed a key; the next key reads it
 	composing    time.Time // until when the peer is typing; zero: not
 	opened       bool      // the record's newest page has been asked for
+	sought       string    // id of a message that is to be shown once the record has been read that far
 
 	outbox   []string // what waits for the message before it to be on its way
 	inFlight string   // the text given to the session, until the session has shown it
@@ -37,6 +38,20 @@ func (w *window) home() bool { return w.peer == "" }
 func (w *window) shortName() string {
 	first, _, _ := strings.Cut(w.name, " ")
 	return first
+}
+
+// rename gives the window the name of its peer, in the lines that are there as well.
+func (w *window) rename(name string) {
+	if name == w.name || name == "" {
+		return
+	}
+	w.name = name
+	short := w.shortName()
+	for _, e := range w.thread.entries {
+		if e.kind == fromPeer {
+			e.from, e.rows = short, nil
+		}
+	}
 }
 
 // partyName is how a party is called: its display name, or its address without what goes without saying.
@@ -73,7 +88,7 @@ func (ws *windows) open(p session.Party) *window {
 	for _, w := range ws.all {
 		if address(w.peer) == address(p.URI) && !w.home() {
 			if p.Display != "" {
-				w.name = partyName(p)
+				w.rename(partyName(p))
 			}
 			return w
 		}
