@@ -59,7 +59,7 @@ type Common struct {
 	Profile    string `placeholder:"NAME" help:"Profile: its own settings, state, history and control socket."`
 	StateDir   string `placeholder:"DIR" help:"Directory for history, instance id and control socket."`
 	Log        string `placeholder:"FILE" help:"Log file; the log never goes to the terminal."`
-	LogLevel   string `enum:",debug,info,warn,error" default:"" help:"Least severe log entries: debug, info, warn or error."`
+	LogLevel   string `placeholder:"LEVEL" enum:",debug,info,warn,error" default:"" help:"Least severe log entries: debug, info, warn or error."`
 	SIPTrace   string `name:"sip-trace" placeholder:"FILE" help:"Write every SIP message to FILE, without credentials."`
 }
 
@@ -79,9 +79,7 @@ type streams struct {
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
 	var line commandLine
 	exited := -1
-	parser := kong.Must(&line, kong.Name("offhook"), kong.Writers(out, errs), kong.Exit(func(code int) { exited = code }),
-		kong.Description("A softphone and instant-messaging client for the terminal. Without a subcommand: the terminal UI."),
-		kong.UsageOnError())
+	parser := newParser(&line, kong.Writers(out, errs), kong.Exit(func(code int) { exited = code }))
 	parsed, err := parser.Parse(args)
 	if exited >= 0 { // --help
 		return exited
@@ -92,6 +90,12 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return exitCode(parsed.Run(&line.Common, &streams{in, out, errs}), errs)
+}
+
+// newParser understands arguments. The manual and the shells' completion are made from what it knows.
+func newParser(line *commandLine, options ...kong.Option) *kong.Kong {
+	return kong.Must(line, append(options, kong.Name("offhook"), kong.UsageOnError(),
+		kong.Description("A softphone and instant-messaging client for the terminal. Without a subcommand: the terminal UI."))...)
 }
 
 // errUsage is wrapped by what is wrong with the arguments and the parser cannot see.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"offhook/internal/config"
+	"offhook/internal/contacts"
 	"offhook/internal/demo"
 	"offhook/internal/headless"
 	"offhook/ui"
@@ -108,10 +109,26 @@ func (*demoCommand) Run(ctx context.Context, common *Common, _ *streams) error {
 	}
 	settings.Account.AOR, settings.Account.Server = world.AOR, world.Server
 	settings.Account.DisplayName, settings.Account.Listen = "Alice", "127.0.0.1:0"
-	err = showUI(ctx, common, settings, paths, world.Hints)
+	if err = introduce(paths.Contacts, demo.People()); err == nil {
+		err = showUI(ctx, common, settings, paths, world.Hints)
+	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return errors.Join(err, world.Close(closing))
+}
+
+// introduce puts people into an address book that is still empty.
+func introduce(path string, people []contacts.Contact) error {
+	book, err := contacts.Open(path)
+	if err != nil || len(book.All()) > 0 {
+		return err
+	}
+	for _, c := range people {
+		if _, err := book.Add(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // headlessCommand is offhook headless. A flag that is given overrides the configuration.

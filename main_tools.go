@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"runtime"
 	"time"
 
@@ -38,6 +39,9 @@ func (c *serverCommand) Run(ctx context.Context, common *Common, s *streams) err
 	if c.Users == "" && !c.Open {
 		return fmt.Errorf("%w: give --users FILE, or --open to let anybody on loopback register", errUsage)
 	}
+	if _, err := net.ResolveUDPAddr("udp", c.Listen); err != nil {
+		return fmt.Errorf("%w: --listen: %w; expected host:port, e.g. 127.0.0.1:5060", errUsage, err)
+	}
 	paths, err := common.paths()
 	if err != nil {
 		return err
@@ -59,8 +63,8 @@ func (c *serverCommand) Run(ctx context.Context, common *Common, s *streams) err
 		cfg.Listen = append(cfg.Listen, sipua.Listener{Network: "tls", Address: c.TLSListen})
 	}
 	srv, err := server.New(cfg)
-	if err != nil {
-		return err
+	if err != nil { // nothing has been opened: a setting is refused
+		return config.Problems{{Text: err.Error()}}
 	}
 	if err := srv.Start(ctx); err != nil {
 		return err
@@ -107,8 +111,10 @@ func (c *ctlCommand) Run(ctx context.Context, common *Common, s *streams) error 
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "%s\n", result)
-	return err
+	if _, err := fmt.Fprintf(s.out, "%s\n", result); err != nil {
+		return err
+	}
+	return headless.Failed(result)
 }
 
 // errInvalid makes an invalid configuration the ordinary failure of the command that looks for it.

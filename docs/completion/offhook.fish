@@ -1,0 +1,63 @@
+# Generated from the definitions of the command line by 'make docs'.
+complete -c offhook -f
+complete -c offhook -l help -d 'Show context-sensitive help.'
+complete -c offhook -l config -d 'Configuration file.' -r -F
+complete -c offhook -l profile -d 'Profile: its own settings, state, history and control socket.' -x
+complete -c offhook -l state-dir -d 'Directory for history, instance id and control socket.' -r -F
+complete -c offhook -l log -d 'Log file; the log never goes to the terminal.' -r -F
+complete -c offhook -l log-level -d 'Least severe log entries: debug, info, warn or error.' -x -a 'debug info warn error'
+complete -c offhook -l sip-trace -d 'Write every SIP message to FILE, without credentials.' -r -F
+complete -c offhook -n '__fish_use_subcommand' -a demo -d 'The UI with everything it needs on loopback: a server, and robots to talk to.'
+complete -c offhook -n '__fish_use_subcommand' -a server -d 'The embedded server alone: registrar, forking proxy, presence, stored messages.'
+complete -c offhook -n '__fish_use_subcommand' -a headless -d 'One endpoint without a UI: JSON-RPC 2.0, one object a line, on stdin and stdout.'
+complete -c offhook -n '__fish_use_subcommand' -a ctl -d 'Call a running instance over its control socket.'
+complete -c offhook -n '__fish_use_subcommand' -a config -d 'Check the configuration, or write a first one.'
+complete -c offhook -n '__fish_use_subcommand' -a version -d 'Version, Go version, codecs and audio backends compiled in.'
+complete -c offhook -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check init' -a check -d 'Validate a configuration: file, line, what is wrong, what is accepted.'
+complete -c offhook -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check init' -a init -d 'Write a commented configuration where it belongs, never over an existing one.'
+complete -c offhook -n '__fish_seen_subcommand_from server' -l listen -d 'Address for UDP and TCP; port 0 picks one.' -x
+complete -c offhook -n '__fish_seen_subcommand_from server' -l tls-listen -d 'Address for TLS; needs --tls-cert and --tls-key.' -x
+complete -c offhook -n '__fish_seen_subcommand_from server' -l tls-cert -d 'PEM file with the server\'s certificate.' -r -F
+complete -c offhook -n '__fish_seen_subcommand_from server' -l tls-key -d 'PEM file with the certificate\'s key.' -r -F
+complete -c offhook -n '__fish_seen_subcommand_from server' -l domain -d 'The domain it serves; by default the host it listens on.' -x
+complete -c offhook -n '__fish_seen_subcommand_from server' -l users -d 'File with the users.' -r -F
+complete -c offhook -n '__fish_seen_subcommand_from server' -l open -d 'Anybody on loopback may register; refused on other addresses.'
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l aor -d 'Address of record: sip:alice@example.org.' -x
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l password-command -d 'Shell command that prints the password.' -x
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l password-file -d 'File with the password; only you may be able to read it.' -r -F
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l server -d 'Outbound proxy and registrar: sip:127.0.0.1:5060;transport=udp (or tcp, tls).' -x
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l listen -d 'Local address for SIP; port 0 picks one.' -x
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l instance -d 'This endpoint\'s instance id, urn:uuid:…; by default kept in the state directory.' -x
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l device-name -d 'What the user\'s other devices call this one.' -x
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l no-register -d 'Place and accept calls without a registrar.'
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l no-publish -d 'Do not publish or use device state.'
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l toast-timeout -d 'Accept window of a forked message.' -x
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -l follow -d 'Print events, one JSON object a line, until interrupted.'
+complete -c offhook -n '__fish_seen_subcommand_from check' -F
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a im.send -d 'send a message'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a im.compose -d 'tell the peer that you type, or stopped'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a conversation.list -d 'the conversations and their state'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a conversation.end -d 'end a conversation and its calls'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a conversation.can -d 'whether an action is possible now, and if not why'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a call.answer -d 'accept an incoming call here'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a call.decline -d 'refuse an incoming call here; other devices go on'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a call.forward -d 'send an incoming call on to somebody else'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a call.transfer -d 'refer the peer to somebody else and leave'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a call.hangup -d 'end a call'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a toast.list -d 'what is offered at the moment'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a toast.accept -d 'accept what a toast offers'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a toast.decline -d 'refuse what a toast offers; other devices go on'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a toast.dismiss -d 'close a toast without an answer; the election goes on'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a presence.set -d 'say whether you are available'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a presence.input -d 'report user input on this device'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a presence.get -d 'ask for somebody\'s presence'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a presence.watch -d 'follow somebody\'s presence'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a presence.unwatch -d 'stop to follow somebody\'s presence'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a contacts.list -d 'the contacts with their presence'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a contacts.add -d 'add a contact, or change its name and groups'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a contacts.remove -d 'remove a contact'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a contacts.import -d 'add the contacts of a vCard file'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a history.list -d 'the messages of a conversation, oldest first'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a history.search -d 'find messages'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a status -d 'account, calls and health'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a quit -d 'end calls, sign out and end the program'
