@@ -47,8 +47,8 @@ e2e: build ## scripts on the built program with real processes and real time (ab
 demo: ## the program with everything it needs on loopback
 	$(GO) run . demo
 
-docs: ## the generated files: config.example.toml and docs/{config,keys,events}.md
-	$(GO) test ./internal/arch -run TestGeneratedFiles -update
+docs: ## the generated files: config.example.toml, docs/{config,keys,events}.md, docs/offhook.1, docs/completion/
+	$(GO) test ./internal/arch . -run 'TestGeneratedFiles|TestManual' -update
 
 bench: ## benchmarks, with allocations
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...

@@ -243,7 +243,10 @@ func TestKamailioNobodyClicks(t *testing.T) {
 	began := time.Now()
 	done := s.send(t, "anybody there?")
 	for _, d := range s.bob {
-		await(t, d, 2*time.Second, anyToast)
+		toast := await(t, d, 2*time.Second, anyToast)
+		if toast.MostActive != "bob-2" || len(toast.Devices) != len(s.bob) {
+			t.Errorf("%s believes that %q of %v will accept", d.name, toast.MostActive, toast.Devices)
+		}
 	}
 	a := await(t, s.bob[2], 15*time.Second, func(session.AutoAccept) bool { return true })
 	took := time.Since(began)
