@@ -217,7 +217,8 @@ func (m *mangling) request(u, other *ua) *sip.Request {
 		c.Address.UriParams.Add("transport", m.pick("tcp", "tls", "sctp", ""))
 	}
 	req.CSeq().SeqNo = uint32(m.next(3)) * 0x3fffffff
-	req.SetBody(m.data[:m.next(len(m.data)+1)])
+	length := m.next(len(m.data) + 1) // of which the choice itself takes one
+	req.SetBody(m.data[:min(length, len(m.data))])
 	return req
 }
 
