@@ -104,4 +104,4 @@ kill "$pid"
 
 echo "== offhook / kamailio"
 paste "$dir/offhook.result" "$dir/kamailio.result" |
-	awk '{printf "%-10s rate %.2f  processor time %.2f  memory %.2f\n", $1, $2/$15, $4/$17, $11/$24}'
+	awk '{printf "%-10s rate %.2f  processor time %.2f  memory %.2f\n", $1, $2/$15, $4/$17, $10/$23}'
