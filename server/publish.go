@@ -36,16 +36,10 @@ func (s *Server) servePublish(req *sipua.Request) {
 		s.respond(req, 403, "Only The User Publishes Its State")
 		return
 	}
-	seconds, given := expiresOf(req.Request, nil)
-	lifetime := time.Duration(seconds) * time.Second
-	if !given {
-		lifetime = s.cfg.MaxExpires
-	}
-	if lifetime > 0 && lifetime < s.cfg.MinExpires {
-		s.respond(req, 423, "Interval Too Brief", sip.NewHeader("Min-Expires", wholeSeconds(s.cfg.MinExpires)))
+	lifetime, ok := s.lifetime(req)
+	if !ok {
 		return
 	}
-	lifetime = min(lifetime, s.cfg.MaxExpires)
 	document, bad := readDocument(req.Request)
 	if bad != nil {
 		var accept []sip.Header

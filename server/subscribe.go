@@ -34,16 +34,10 @@ func (s *Server) serveSubscribe(req *sipua.Request) {
 		s.respond(req, 489, "Bad Event", sip.NewHeader("Allow-Events", allowEvents))
 		return
 	}
-	seconds, given := expiresOf(req.Request, nil)
-	lifetime := time.Duration(seconds) * time.Second
-	if !given {
-		lifetime = s.cfg.MaxExpires
-	}
-	if lifetime > 0 && lifetime < s.cfg.MinExpires {
-		s.respond(req, 423, "Interval Too Brief", sip.NewHeader("Min-Expires", wholeSeconds(s.cfg.MinExpires)))
+	lifetime, ok := s.lifetime(req)
+	if !ok {
 		return
 	}
-	lifetime = min(lifetime, s.cfg.MaxExpires)
 	contact := req.Contact()
 	switch {
 	case contact == nil || contact.Address.Wildcard:
@@ -138,4 +132,19 @@ func (s *Server) subscribed(req *sipua.Request, to sipua.Target, lifetime time.D
 		hs = append(hs, &sip.ContactHeader{Address: here})
 	}
 	s.respond(req, 200, "OK", hs...)
+}
+
+// lifetime is how long what a PUBLISH or SUBSCRIBE asks for lives: 0 ends it. What is too brief is answered here (RFC
+// 3903 §6, RFC 6665 §4.2.1.1), and ok is then false.
+func (s *Server) lifetime(req *sipua.Request) (d time.Duration, ok bool) {
+	seconds, given := expiresOf(req.Request, nil)
+	if !given {
+		return s.cfg.MaxExpires, true
+	}
+	d = time.Duration(seconds) * time.Second
+	if d > 0 && d < s.cfg.MinExpires {
+		s.respond(req, 423, "Interval Too Brief", sip.NewHeader("Min-Expires", wholeSeconds(s.cfg.MinExpires)))
+		return 0, false
+	}
+	return min(d, s.cfg.MaxExpires), true
 }

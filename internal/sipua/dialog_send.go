@@ -156,9 +156,10 @@ func (d *Dialog) judge(ctx context.Context, err error) {
 	}
 }
 
-// retransmit repeats a 2xx of ours until its ACK: T1, doubling to T2, for 64*T1, over streams too because the ACK is
-// end-to-end (RFC 3261 §13.3.1.4). The error is ErrTimeout when no ACK came.
-func retransmit(ctx context.Context, send func() error, acked <-chan struct{}) error {
+// retransmit repeats a response of ours until it is acknowledged, or decided makes that needless (nil: never): after T1,
+// doubling up to most, for 64*T1. The error is ErrTimeout when nothing came. A 2xx is repeated so until its ACK, over
+// streams too because the ACK is end-to-end (RFC 3261 §13.3.1.4); a reliable 1xx until its PRACK (RFC 3262 §3).
+func retransmit(ctx context.Context, most time.Duration, send func() error, acked, decided <-chan struct{}) error {
 	limit := time.NewTimer(64 * T1)
 	defer limit.Stop()
 	interval := T1
@@ -168,9 +169,11 @@ func retransmit(ctx context.Context, send func() error, acked <-chan struct{}) e
 		select {
 		case <-acked:
 			return nil
+		case <-decided:
+			return nil
 		case <-repeat.C:
 			_ = send() // a flow that is gone comes back, or the limit ends it
-			interval = min(2*interval, T2)
+			interval = min(2*interval, most)
 			repeat.Reset(interval)
 		case <-limit.C:
 			return ErrTimeout

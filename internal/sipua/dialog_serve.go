@@ -200,7 +200,7 @@ func (d *Dialog) answerOffer(req *Request, res *sip.Response, send func(*sip.Res
 	err := send(res)
 	d.refreshed(req, res)
 	d.agent.spawn(func(ctx context.Context) {
-		if err := retransmit(ctx, func() error { return send(res) }, acked); isTimeout(err) {
+		if err := retransmit(ctx, T2, func() error { return send(res) }, acked, nil); isTimeout(err) {
 			d.abort(err, "") // RFC 3261 §14.2 with §13.3.1.4
 		}
 	})

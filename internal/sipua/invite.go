@@ -252,7 +252,7 @@ func (i *Invite) Answer(
 // confirm waits for the ACK. Without one the dialog is ended with BYE.
 func (i *Invite) confirm(ctx context.Context, send func() error, acked <-chan struct{}) error {
 	d := i.dialog
-	if err := retransmit(ctx, send, acked); err != nil {
+	if err := retransmit(ctx, T2, send, acked, nil); err != nil {
 		if isTimeout(err) {
 			d.abort(err, "")
 		}

@@ -2,12 +2,12 @@ package sipua
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -42,37 +42,13 @@ func (i *Invite) ringReliably() error {
 		return err
 	}
 	i.agent.spawn(func(ctx context.Context) {
-		if !i.repeatUntil(ctx, res, acked) {
+		const most = 64 * T1 // none but the end
+		err := retransmit(ctx, most, func() error { return i.req.Send(res) }, acked, i.decided)
+		if errors.Is(err, ErrTimeout) {
 			_ = i.Reject(504, "Provisional Response Not Acknowledged")
 		}
 	})
 	return nil
-}
-
-// repeatUntil repeats a reliable provisional response, doubling from T1 without an upper bound. It reports false if no
-// PRACK came; a decision about the INVITE ends it as well.
-func (i *Invite) repeatUntil(ctx context.Context, res *sip.Response, acked <-chan struct{}) bool {
-	limit := time.NewTimer(64 * T1)
-	defer limit.Stop()
-	interval := T1
-	repeat := time.NewTimer(interval)
-	defer repeat.Stop()
-	for {
-		select {
-		case <-acked:
-			return true
-		case <-i.decided:
-			return true
-		case <-repeat.C:
-			_ = i.req.Send(res)
-			interval *= 2
-			repeat.Reset(interval)
-		case <-limit.C:
-			return false
-		case <-ctx.Done():
-			return true
-		}
-	}
 }
 
 // servePrack answers a PRACK: 200 if it names the provisional response we sent, else 481 (RFC 3262 §3).
