@@ -193,20 +193,7 @@ func (d *Dialog) awaitInvite(ctx context.Context, tx *ClientTx, req *sip.Request
 
 // ackRepeats acknowledges each further 2xx to a re-INVITE.
 func (d *Dialog) ackRepeats(ctx context.Context, tx *ClientTx, ack ackRequest) {
-	for {
-		select {
-		case res, ok := <-tx.Responses():
-			if !ok {
-				return
-			}
-			if res.IsSuccess() {
-				_ = d.agent.sendAck(ctx, ack)
-			}
-		case <-ctx.Done():
-			tx.Terminate()
-			return
-		}
-	}
+	eachFurther2xx(ctx, tx, func(*sip.Response) { _ = d.agent.sendAck(ctx, ack) })
 }
 
 // ackRequest is an ACK for a 2xx and the route it takes. It is kept, to be sent again for each repeated 2xx.

@@ -296,6 +296,11 @@ func (s *dialogSet) accept(ctx context.Context, res *sip.Response) (*Dialog, err
 // linger acknowledges and ends what arrives after the decision, until the transaction is over (RFC 3261 §13.2.2.4).
 func (s *dialogSet) linger(ctx context.Context, tx *ClientTx) {
 	defer s.dropEarly()
+	eachFurther2xx(ctx, tx, func(res *sip.Response) { s.late(ctx, res) })
+}
+
+// eachFurther2xx hands over every 2xx that still comes to an INVITE, until its transaction is over or ctx ends.
+func eachFurther2xx(ctx context.Context, tx *ClientTx, take func(*sip.Response)) {
 	for {
 		select {
 		case res, ok := <-tx.Responses():
@@ -303,7 +308,7 @@ func (s *dialogSet) linger(ctx context.Context, tx *ClientTx) {
 				return
 			}
 			if res.IsSuccess() {
-				s.late(ctx, res)
+				take(res)
 			}
 		case <-ctx.Done():
 			tx.Terminate()

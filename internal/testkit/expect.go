@@ -2,7 +2,6 @@ package testkit
 
 import (
 	"strings"
-	"testing"
 	"time"
 
 	"offhook/session"
@@ -85,15 +84,6 @@ func (d *Device) ExpectConversation(with string) session.CallStateChanged {
 	})
 }
 
-// ExpectNoConversation fails if the device has an IM session.
-func (d *Device) ExpectNoConversation() {
-	d.world.T.Helper()
-	d.world.Settle()
-	if n := d.established(); n > 0 {
-		d.world.T.Errorf("%s has %d IM sessions, want none", d.Name, n)
-	}
-}
-
 // ExpectMessage waits for a message with this text from the user with this name.
 func (d *Device) ExpectMessage(from, text string) session.Message {
 	d.world.T.Helper()
@@ -139,12 +129,4 @@ func (u *User) ExpectJournaled(text string) {
 // isUser reports whether a party is the user with this name.
 func isUser(p session.Party, name string) bool {
 	return strings.HasPrefix(strings.TrimPrefix(p.URI, "sip:"), name+"@")
-}
-
-// Within fails unless got lies between low and high.
-func Within(t testing.TB, what string, got, low, high time.Duration) {
-	t.Helper()
-	if got < low || got > high {
-		t.Errorf("%s after %v, want between %v and %v", what, got, low, high)
-	}
 }

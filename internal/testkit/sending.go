@@ -52,11 +52,5 @@ func (s *Sending) Expect(status session.Status) session.Message {
 	return m
 }
 
-// ExpectEstablished waits until the session that carries the message is established.
-func (s *Sending) ExpectEstablished() session.CallStateChanged {
-	s.from.world.T.Helper()
-	return s.from.ExpectConversation(s.peer.Name)
-}
-
 // Since is how long ago it was sent.
 func (s *Sending) Since() time.Duration { return time.Since(s.at) }

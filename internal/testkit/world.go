@@ -13,7 +13,7 @@
 //		bob.Device(0).ExpectToast("alice", "do you have a minute?")
 //		w.Sleep(11 * time.Second) // nobody clicks
 //		bob.MostActive().ExpectConversation("alice")
-//		call.ExpectEstablished()
+//		call.Expect(session.Delivered)
 //	})
 //
 // Expectations wait, in fake time, for an event that did or will happen, up to Patience; so a story never polls. Every

@@ -18,9 +18,6 @@ import (
 
 var update = flag.Bool("update", false, "write golden files instead of comparing with them")
 
-// Updating reports whether files are written instead of compared.
-func Updating() bool { return *update }
-
 // Check compares got with the file testdata/name.
 func Check(t testing.TB, name string, got []byte) {
 	t.Helper()
