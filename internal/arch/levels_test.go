@@ -16,6 +16,7 @@ var levels = map[string]int{
 	"internal/vnet":      0,
 	"internal/plaintext": 0,
 
+	"internal/media":    1, // what calls and sound say to each other
 	"internal/sipua":    1, // user agent core
 	"internal/config":   1,
 	"internal/contacts": 1,
