@@ -8,10 +8,14 @@ package media
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"offhook/internal/sdp"
 )
+
+// ErrNoDigits is returned by Stream.Digits where the agreement has no telephone events.
+var ErrNoDigits = errors.New("media: the other side takes no telephone events")
 
 // Engine makes sound for calls. It is implemented by audio.Engine.
 type Engine interface {
@@ -38,6 +42,8 @@ type Stream interface {
 	Local() sdp.Local
 	// Apply puts an agreement into force. It does not wait: a DTLS handshake goes on behind it and is told by Event.
 	Apply(a sdp.Agreement) error
+	// Move receives on another address from now on, because the network has changed; Local has it for the next offer.
+	Move(ctx context.Context, local netip.Addr) error
 	// Hold stops microphone and speaker for this stream at once, before the other side has agreed to anything.
 	Hold(on bool)
 	// Mute sends silence instead of the microphone.

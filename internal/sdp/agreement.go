@@ -26,6 +26,14 @@ const (
 	Both      Direction = Sending | Receiving
 )
 
+var directions = [...]string{Inactive: "inactive", Sending: "sendonly", Receiving: "recvonly", Both: "sendrecv"}
+
+// String is the attribute that says it.
+func (d Direction) String() string { return directions[d&Both] }
+
+// reversed is the same as the other side sees it.
+func (d Direction) reversed() Direction { return d&Sending<<1 | d&Receiving>>1 }
+
 // Policy is whether media have to be encrypted.
 type Policy uint8
 

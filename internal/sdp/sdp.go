@@ -1,13 +1,23 @@
-// Package sdp reads and writes session descriptions (RFC 8866) and answers offers (RFC 3264).
+// Package sdp reads and writes session descriptions (RFC 8866) and negotiates with them: one side offers, the other
+// answers, and both know what has been agreed (RFC 3264).
+//
+// An answer has a line for each line of the offer, in the same order; what is not wanted gets port 0, and no line is ever
+// removed from a dialog. One audio line is accepted, and the first message line of an IM session.
+//
+// Audio is negotiated by a Negotiation, one for each dialog; it is pure, and knows no SIP and no sound. Its result is an
+// Agreement. Each side says which formats it takes, under payload types of its own, so the numbers of the two directions
+// may differ; a number keeps its meaning for the whole dialog. Holding a call is to offer sendonly. An offer that is refused
+// leaves in force what was agreed before.
+//
+// How SRTP gets its keys is agreed as well (protect.go). SDES puts them into the description itself, under the profile
+// RTP/SAVP (RFC 4568). DTLS puts only the fingerprint of a certificate there, and who begins the handshake (RFC 5763). A
+// call that may also be plain offers both under RTP/AVP, and the answer takes one, or none (RFC 8643). Keys and roles stay
+// while both sides leave them alone, because a change of them costs sound.
 //
 // An IM session over SIP is offered as one media line, m=message 5060 sip null: neither the protocol nor the format is
 // registered anywhere, and address and port mean nothing, because the messages travel in the dialog itself. The
 // attribute accept-types has MSRP's meaning (RFC 4975 §8.6) and is the only part that matters. The answer names the
 // answerer's address as the format: m=message 5060 sip sip:bob@example.org.
-//
-// An offer may have other lines besides: MSRP as another way for the same messages, or audio. An answer has a line for
-// each line of the offer, in the same order (RFC 3264 §6); what is not wanted gets port 0. One line says "message"; two
-// are alternatives to us, and we accept exactly one.
 //
 // The reader is lenient: lines may end with LF alone, be missing, or stand in another order; protocols and formats that
 // nobody registered are kept. It refuses only what cannot be answered: a media line that is none, or control characters.

@@ -16,7 +16,13 @@ var compare = cmp.Options{cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.
 
 func lines(s ...string) []byte { return []byte(strings.Join(s, "\r\n") + "\r\n") }
 
-func mustParse(t testing.TB, b []byte) Session {
+// failer is what a test and a property have in common.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+func mustParse(t failer, b []byte) Session {
 	t.Helper()
 	s, err := Parse(b)
 	if err != nil {
