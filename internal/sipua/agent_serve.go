@@ -160,6 +160,8 @@ func (a *Agent) admit(req *Request, mux Mux) (release func(), ok bool) {
 	case req.Recipient.Scheme != "sip" && req.Recipient.Scheme != "sips":
 		_ = req.Respond(416, "Unsupported URI Scheme") // RFC 3261 §8.2.2.1
 	case a.refuseExtensions(req):
+	case req.Method != sip.INVITE && req.GetHeader("replaces") != nil:
+		_ = req.Respond(400, "Bad Replaces") // RFC 3891 §3
 	case req.Method != sip.OPTIONS && mux.Busy != nil && mux.Busy():
 		_ = req.Respond(503, "Service Unavailable", retryAfter(10))
 	default:

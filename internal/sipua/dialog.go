@@ -49,9 +49,10 @@ type Dialog struct {
 	offering  bool      // a session description of ours is out, unanswered
 	answering bool      // one of theirs is
 	changed   chan struct{}
-	acks      map[uint32]chan struct{} // 2xx of ours that wait for their ACK, by CSeq
-	allows    []string                 // what the other side can be sent; nil if it did not say
-	bodyType  string                   // our session description, for a refreshing re-INVITE
+	awaiting  bool                        // one of ours is out in a 2xx, and its answer comes in the ACK
+	acks      map[uint32]*acknowledgement // 2xx of ours that wait for their ACK, by CSeq
+	allows    []string                    // what the other side can be sent; nil if it did not say
+	bodyType  string                      // our session description, for a refreshing re-INVITE
 	body      []byte
 	timer     sessionTimer
 }
@@ -60,7 +61,7 @@ type Dialog struct {
 func (a *Agent) newDialog(id DialogID, remoteSeq uint32) *Dialog {
 	d := &Dialog{
 		agent: a, id: id, order: newSequence(remoteSeq), inbox: newInbox(), sending: make(chan struct{}, 1),
-		done: make(chan struct{}), changed: make(chan struct{}), acks: map[uint32]chan struct{}{},
+		done: make(chan struct{}), changed: make(chan struct{}), acks: map[uint32]*acknowledgement{},
 	}
 	d.timer.touched = make(chan struct{}, 1)
 	return d
@@ -148,26 +149,46 @@ func routesOf(msg message, reversed bool) []sip.Uri {
 	return routes
 }
 
+// acknowledgement is the ACK of a 2xx of ours.
+type acknowledgement struct {
+	arrived chan struct{} // closed with it
+	ack     *sip.Request  // set before
+}
+
 // acknowledge takes the ACK of a 2xx of ours. Its CSeq number is that of the INVITE (RFC 3261 §13.2.2.4).
 func (d *Dialog) acknowledge(ack *Request) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c := d.acks[ack.CSeq().SeqNo]; c != nil {
+	if a := d.acks[ack.CSeq().SeqNo]; a != nil {
 		delete(d.acks, ack.CSeq().SeqNo)
-		close(c)
+		a.ack = ack.Request
+		close(a.arrived)
 	}
 }
 
-// expectAck returns a channel that is closed by the ACK of the 2xx with this CSeq. Call it before the 2xx leaves.
-func (d *Dialog) expectAck(seq uint32) <-chan struct{} {
+// expectAck prepares for the ACK of the 2xx with this CSeq. Call it before the 2xx leaves.
+func (d *Dialog) expectAck(seq uint32) *acknowledgement {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c := d.acks[seq]; c != nil {
-		return c
+	a := &acknowledgement{arrived: make(chan struct{})}
+	d.acks[seq] = a
+	return a
+}
+
+// Ack waits for the ACK of the 2xx that has answered a re-INVITE from Next. When that 2xx carried an offer, because the
+// re-INVITE did not, the ACK carries the answer (RFC 3261 §14.2).
+func (d *Dialog) Ack(ctx context.Context, req *Request) (*sip.Request, error) {
+	if req.acked == nil {
+		return nil, errNoAck
 	}
-	c := make(chan struct{})
-	d.acks[seq] = c
-	return c
+	select {
+	case <-req.acked.arrived:
+		return req.acked.ack, nil
+	case <-d.done:
+		return nil, d.End()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // Next waits for a request from the other side: MESSAGE, INFO, REFER, NOTIFY, and re-INVITE or UPDATE with an offer. The

@@ -8,35 +8,70 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// maxGlare bounds how often a re-INVITE that crossed another is tried again.
+// maxGlare bounds how often an offer that crossed another is tried again.
 const maxGlare = 8
 
-// Reinvite offers a new session description in the dialog and returns the final response, which is acknowledged. A
-// re-INVITE that crosses one of the other side (491) is repeated after a while (RFC 3261 §14.1). A failure leaves the
-// session as it was, unless it shows that the dialog is gone. If ctx ends first the re-INVITE is canceled.
+// Offer is a session description that is offered in a dialog. An offer and its answer exclude any other offer, in either
+// direction. Hence the functions: they run while nothing else can be offered, and must not block or use the dialog.
+type Offer struct {
+	Method sip.RequestMethod // INVITE or UPDATE
+	// Describe is called when the turn has come, again before each repetition.
+	Describe func() (contentType string, body []byte, err error)
+	// Refused is called after an offer that was not accepted: what was in force stays (RFC 6141 §3.1). May be nil.
+	Refused func()
+	// Accepted takes the response that accepts the offer. May be nil.
+	Accepted func(*sip.Response)
+}
+
+// Reinvite offers a session description by re-INVITE; see Propose.
 func (d *Dialog) Reinvite(
 	ctx context.Context, contentType string, body []byte, headers ...sip.Header,
 ) (*sip.Response, error) {
-	return d.negotiate(ctx, sip.INVITE, contentType, body, headers)
+	return d.Propose(ctx, Offer{Method: sip.INVITE, Describe: fixed(contentType, body)}, headers...)
 }
 
-// negotiate sends an offer by re-INVITE or UPDATE when none is open, again while it crosses theirs.
-func (d *Dialog) negotiate(
-	ctx context.Context, method sip.RequestMethod, contentType string, body []byte, headers []sip.Header,
+// Update offers a session description by UPDATE, which the other side has to answer at once (RFC 3311 §5.1); see Propose.
+func (d *Dialog) Update(
+	ctx context.Context, contentType string, body []byte, headers ...sip.Header,
 ) (*sip.Response, error) {
+	return d.Propose(ctx, Offer{Method: sip.UPDATE, Describe: fixed(contentType, body)}, headers...)
+}
+
+func fixed(contentType string, body []byte) func() (string, []byte, error) {
+	return func() (string, []byte, error) { return contentType, body, nil }
+}
+
+// Propose offers a session description in the dialog and returns the final response; a 2xx to a re-INVITE is acknowledged.
+// It waits until no other offer is open. One that crosses an offer of the other side (491), or that the other side is not
+// ready for (500 with Retry-After), is repeated after a while (RFC 3261 §14.1, RFC 3311 §5.1). A failure leaves the session
+// as it was, unless it shows that the dialog is gone. If ctx ends first the request is canceled.
+func (d *Dialog) Propose(ctx context.Context, o Offer, headers ...sip.Header) (*sip.Response, error) {
 	for try := 1; ; try++ {
 		if err := d.beginOffer(ctx); err != nil {
 			return nil, err
 		}
-		res, err := d.offer(ctx, method, contentType, body, headers)
+		res, err := d.offer(ctx, o, headers)
 		d.endOffer()
-		if !hasStatus(err, 491) || try >= maxGlare {
+		wait, again := d.retryOffer(res, err)
+		if !again || try >= maxGlare {
 			return res, err
 		}
-		if err := d.pause(ctx, glareDelay(d.caller)); err != nil {
+		if err := d.pause(ctx, wait); err != nil {
 			return res, err
 		}
 	}
+}
+
+// retryOffer says whether an offer that was refused is repeated, and after how long.
+func (d *Dialog) retryOffer(res *sip.Response, err error) (wait time.Duration, again bool) {
+	switch {
+	case hasStatus(err, 491):
+		return glareDelay(d.caller), true
+	case hasStatus(err, 500): // RFC 3261 §14.2: an offer of ours is open there; at most ten seconds
+		wait, again = seconds(res, "retry-after")
+		return wait, again && wait <= 10*time.Second
+	}
+	return 0, false
 }
 
 // glareDelay is how long a crossed offer waits, in steps of 10 ms: longer at the side that owns the Call-ID, so that the
@@ -69,7 +104,7 @@ func (d *Dialog) beginOffer(ctx context.Context) error {
 	}
 	for {
 		d.mu.Lock()
-		open, changed := d.answering || d.state == moratorium, d.changed
+		open, changed := d.answering || d.awaiting || d.state == moratorium, d.changed
 		if !open {
 			d.offering = true
 		}
@@ -98,25 +133,32 @@ func (d *Dialog) endOffer() {
 }
 
 // offer sends one re-INVITE or UPDATE with an offer.
-func (d *Dialog) offer(
-	ctx context.Context, method sip.RequestMethod, contentType string, body []byte, headers []sip.Header,
-) (*sip.Response, error) {
-	req, to := d.request(method, d.nextSeq())
+func (d *Dialog) offer(ctx context.Context, o Offer, headers []sip.Header) (*sip.Response, error) {
+	contentType, body, err := o.Describe()
+	if err != nil {
+		return nil, err
+	}
+	req, to := d.request(o.Method, d.nextSeq())
 	for _, h := range append(headers[:len(headers):len(headers)], d.timerHeaders()...) {
 		req.AppendHeader(h)
 	}
 	setBody(req, contentType, body)
 	var res *sip.Response
-	var err error
-	if method == sip.INVITE {
+	if o.Method == sip.INVITE {
 		res, err = d.exchangeInvite(ctx, req, to)
 	} else {
 		res, err = d.agent.exchange(ctx, req, to, d.nextSeq)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		d.learn(res)
 		d.describeSession(req)
 		d.agree(res, "uac")
+		if o.Accepted != nil {
+			o.Accepted(res)
+		}
+	case o.Refused != nil:
+		o.Refused()
 	}
 	d.judge(ctx, err)
 	return res, err

@@ -101,7 +101,7 @@ func (d *Dialog) Do(
 		return nil, &methodError{method}
 	}
 	if method == sip.UPDATE && len(body) > 0 {
-		return d.negotiate(ctx, method, contentType, body, headers)
+		return d.Update(ctx, contentType, body, headers...)
 	}
 	if err := d.take(ctx); err != nil {
 		return nil, err

@@ -131,7 +131,8 @@ func (d *Dialog) serveUpdate(req *Request) <-chan struct{} {
 // admitOffer refuses a session description that crosses another one.
 func (d *Dialog) admitOffer(req *Request) bool {
 	d.mu.Lock()
-	offering, open := d.offering, d.answering || d.state == early || d.state == moratorium && !d.answeredInOffer()
+	offering := d.offering || d.awaiting || d.state == moratorium && !d.answeredInOffer() // RFC 5407 §3.1.5
+	open := d.answering || d.state == early
 	if !offering && !open {
 		d.answering = true
 	}
@@ -196,15 +197,30 @@ func (d *Dialog) answerOffer(req *Request, res *sip.Response, send func(*sip.Res
 		d.refreshed(req, res)
 		return err
 	}
-	acked := d.expectAck(req.CSeq().SeqNo)
+	req.acked = d.expectAck(req.CSeq().SeqNo)
+	delayed := len(req.Body()) == 0 && len(res.Body()) > 0
+	if delayed {
+		d.setAwaiting(true)
+	}
 	err := send(res)
 	d.refreshed(req, res)
 	d.agent.spawn(func(ctx context.Context) {
-		if err := retransmit(ctx, T2, func() error { return send(res) }, acked, nil); isTimeout(err) {
+		err := retransmit(ctx, T2, func() error { return send(res) }, req.acked.arrived, nil)
+		if delayed {
+			d.setAwaiting(false)
+		}
+		if isTimeout(err) {
 			d.abort(err, "") // RFC 3261 §14.2 with §13.3.1.4
 		}
 	})
 	return err
+}
+
+func (d *Dialog) setAwaiting(on bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.awaiting = on
+	d.notifyLocked()
 }
 
 // describeSession remembers the session description of ours that a message carries.

@@ -220,17 +220,22 @@ func (d *Dialog) refresh(ctx context.Context) {
 // refreshOnce sends UPDATE, which carries no offer, if the other side takes it, else a re-INVITE that repeats our
 // description (RFC 4028 §7.4).
 func (d *Dialog) refreshOnce(ctx context.Context) (*sip.Response, error) {
-	d.mu.Lock()
-	contentType, body := d.bodyType, d.body
-	d.mu.Unlock()
-	if d.canBeSent(sip.UPDATE) || len(body) == 0 {
-		return d.update(ctx)
+	if _, body, _ := d.description(); len(body) == 0 || d.canBeSent(sip.UPDATE) {
+		return d.touch(ctx)
 	}
-	return d.Reinvite(ctx, contentType, body)
+	// When its turn comes an offer that was open may have changed what there is to repeat.
+	return d.Propose(ctx, Offer{Method: sip.INVITE, Describe: d.description})
 }
 
-// update sends an UPDATE without an offer.
-func (d *Dialog) update(ctx context.Context) (*sip.Response, error) {
+// description is our session description that is in force.
+func (d *Dialog) description() (contentType string, body []byte, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.bodyType, d.body, nil
+}
+
+// touch sends an UPDATE without an offer.
+func (d *Dialog) touch(ctx context.Context) (*sip.Response, error) {
 	if err := d.take(ctx); err != nil {
 		return nil, err
 	}

@@ -21,5 +21,5 @@
 // (invite.go) repeats its 2xx until the ACK. Which races that leaves, and how each one ends, is told by the tests named
 // after the sections of RFC 5407.
 //
-// Left out: NAPTR, WebSocket, multicast, and offers in a 2xx of ours.
+// Left out: NAPTR, WebSocket, multicast, and session descriptions in a 1xx of ours.
 package sipua

@@ -17,6 +17,7 @@ var (
 	ErrTLS         = errors.New("sipua: the TLS connection was refused")
 	// ErrCanceled is returned by Answer and Reject when the caller's CANCEL or BYE came first.
 	ErrCanceled = errors.New("sipua: the caller canceled")
+	errNoAck    = errors.New("sipua: only a 2xx to an INVITE is acknowledged")
 	// ErrDecided is returned by the second of two answers to one INVITE.
 	ErrDecided = errors.New("sipua: the INVITE has been answered already")
 )

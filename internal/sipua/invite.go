@@ -20,6 +20,7 @@ type Invite struct {
 	decided   chan struct{} // closed by the first of answer, rejection, CANCEL and BYE
 	responded chan struct{} // closed when the final response has been handed to the transport
 	canceled  chan struct{} // closed if it was the caller who decided
+	replaces  *Replaces     // nil without
 
 	mu sync.Mutex
 	// Guarded by mu
@@ -27,6 +28,8 @@ type Invite struct {
 	gone    bool // canceled is
 	ringing bool
 	reason  Reason
+
+	acked *acknowledgement // Owned by Answer
 }
 
 // serveInvite serves an INVITE that opens a dialog.
@@ -42,6 +45,10 @@ func (a *Agent) serveInvite(ctx context.Context, req *Request, serve func(contex
 		return
 	}
 	i := a.newInvite(req)
+	if err := i.readReplaces(); err != nil {
+		_ = req.Respond(400, "Bad Replaces") // RFC 3891 §3
+		return
+	}
 	a.addDialog(i.dialog)
 	a.spawn(i.watch)
 	serve(ctx, i)
@@ -211,7 +218,7 @@ func (i *Invite) Answer(
 	setBody(res, contentType, body)
 	d.describeSession(res)
 	d.complete(i.req, res)
-	acked := d.expectAck(i.req.CSeq().SeqNo)
+	i.acked = d.expectAck(i.req.CSeq().SeqNo)
 	d.mu.Lock()
 	d.state = moratorium
 	d.mu.Unlock()
@@ -223,7 +230,7 @@ func (i *Invite) Answer(
 	d.refreshed(i.req, res)
 	result := make(chan error, 1)
 	i.agent.spawn(func(ctx context.Context) {
-		result <- i.confirm(ctx, func() error { return i.req.Send(res) }, acked)
+		result <- i.confirm(ctx, func() error { return i.req.Send(res) })
 	})
 	select {
 	case err := <-result:
@@ -249,10 +256,22 @@ func (i *Invite) Answer(
 	}
 }
 
+// AnswerOffer answers an INVITE without a session description: the 200 carries an offer, and the ACK, which is returned,
+// their answer (RFC 3261 §13.2.1). What makes no sense of an answer has to be ended with Bye. Else it is as Answer.
+func (i *Invite) AnswerOffer(
+	ctx context.Context, contentType string, offer []byte, headers ...sip.Header,
+) (*Dialog, *sip.Request, error) {
+	d, err := i.Answer(ctx, contentType, offer, headers...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d, i.acked.ack, nil
+}
+
 // confirm waits for the ACK. Without one the dialog is ended with BYE.
-func (i *Invite) confirm(ctx context.Context, send func() error, acked <-chan struct{}) error {
+func (i *Invite) confirm(ctx context.Context, send func() error) error {
 	d := i.dialog
-	if err := retransmit(ctx, T2, send, acked, nil); err != nil {
+	if err := retransmit(ctx, T2, send, i.acked.arrived, nil); err != nil {
 		if isTimeout(err) {
 			d.abort(err, "")
 		}

@@ -99,7 +99,7 @@ func TestRFC5407_3_1_4_ReinviteInMoratorium(t *testing.T) {
 			s.remote = toTag(caller.response(200, sip.INVITE, time.Second))
 			s.send(sip.INVITE, 2, string(offerBody), "Content-Type: application/sdp")
 			if !offered {
-				caller.response(500, sip.INVITE, 400*time.Millisecond)
+				caller.response(491, sip.INVITE, 400*time.Millisecond)
 			}
 			s.send(sip.ACK, 1, "")
 			o := within(t, in, time.Second, "ACK")

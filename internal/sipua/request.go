@@ -14,6 +14,7 @@ type Request struct {
 	// intercept, if set, is given every response instead of the transaction, with the means to send it: a dialog
 	// completes what its user answers. Set before the request is handed on.
 	intercept func(res *sip.Response, send func(*sip.Response) error) error
+	acked     *acknowledgement // of the 2xx to a re-INVITE; set when that is sent
 }
 
 // Respond sends a response built from the request. Body may be nil. To gets a tag, the same one in every response of

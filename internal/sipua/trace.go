@@ -10,7 +10,7 @@ type TraceEvent struct {
 	Out           bool
 	Network       string
 	Local, Remote string
-	Raw           []byte // credentials removed
+	Raw           []byte // credentials and keys removed
 }
 
 // trace reports one message.
@@ -24,7 +24,7 @@ func (s *Stack) trace(out bool, network string, local, remote netip.AddrPort, da
 var secretFields = [][]byte{[]byte("authorization"), []byte("proxy-authorization")}
 
 // redact copies a message without the credentials in it: the scheme stays, everything behind it goes, also where the
-// line is folded. It works on lines, not on parsed messages, because a malformed message may carry a credential too.
+// line is folded. So do the keys of a session description (RFC 4568). It works on lines, not on parsed messages, because a malformed message may carry a credential too.
 func redact(data []byte) []byte {
 	out := make([]byte, 0, len(data))
 	secret := false
@@ -35,7 +35,7 @@ func redact(data []byte) []byte {
 		name, value, ok := bytes.Cut(line, []byte(":"))
 		secret = ok && isSecret(name)
 		if !secret {
-			out = append(out, line...)
+			out = append(out, withoutKeys(line)...)
 			continue
 		}
 		scheme, _, _ := bytes.Cut(bytes.TrimSpace(value), []byte(" "))
@@ -45,6 +45,24 @@ func redact(data []byte) []byte {
 		out = append(append(append(append(out, name...), ": "...), scheme...), " [removed]\r\n"...)
 	}
 	return out
+}
+
+// withoutKeys cuts the keys off an a=crypto line, and the value off k= (RFC 8866 §5.12).
+func withoutKeys(line []byte) []byte {
+	lower := bytes.ToLower(bytes.TrimLeft(line, " \t"))
+	at := bytes.Index(line, []byte(":"))
+	switch {
+	case bytes.HasPrefix(lower, []byte("a=crypto")):
+		if i := bytes.Index(bytes.ToLower(line), []byte("inline")); i >= 0 {
+			at = i + len("inline")
+		}
+	case !bytes.HasPrefix(lower, []byte("k=")):
+		return line
+	}
+	if at < 0 {
+		return line
+	}
+	return append(bytes.Clone(line[:at]), ":[removed]\r\n"...)
 }
 
 func isSecret(name []byte) bool {
