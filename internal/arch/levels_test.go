@@ -15,6 +15,8 @@ var levels = map[string]int{
 	"internal/fanout":    0,
 	"internal/vnet":      0,
 	"internal/plaintext": 0,
+	"audio/codec":        0,
+	"audio/resample":     0,
 
 	"internal/media":    1, // what calls and sound say to each other
 	"internal/sipua":    1, // user agent core
@@ -71,6 +73,8 @@ var homes = map[string][]string{
 	"modernc.org/sqlite":                   {"internal/history"},
 	"database/sql":                         {"internal/history"},
 	"github.com/pelletier/go-toml/v2":      {"internal/config", "internal/contacts"},
+	"github.com/pion/opus":                 {"audio/codec"},
+	"github.com/pion/mediadevices":         {"audio/codec"},
 	"github.com/zalando/go-keyring":        {"internal/config"},
 	"github.com/adrg/xdg":                  {"internal/config", "main"},
 	"github.com/alecthomas/kong":           {"main"},
