@@ -25,6 +25,7 @@ var levels = map[string]int{
 	"toast":             1,
 
 	"internal/event": 2,
+	"audio/rtpconn":  2, // RTP, RTCP and SRTP on a socket
 
 	"session": 3,
 	"server":  3,
@@ -73,6 +74,11 @@ var homes = map[string][]string{
 	"modernc.org/sqlite":                   {"internal/history"},
 	"database/sql":                         {"internal/history"},
 	"github.com/pelletier/go-toml/v2":      {"internal/config", "internal/contacts"},
+	"github.com/pion/rtp":                  {"audio", "audio/rtpconn"},
+	"github.com/pion/rtcp":                 {"audio/rtpconn"},
+	"github.com/pion/srtp/v3":              {"audio/rtpconn"},
+	"github.com/pion/dtls/v3":              {"audio/rtpconn"},
+	"github.com/pion/logging":              {"audio/rtpconn"},
 	"github.com/pion/opus":                 {"audio/codec"},
 	"github.com/pion/mediadevices":         {"audio/codec"},
 	"github.com/zalando/go-keyring":        {"internal/config"},
