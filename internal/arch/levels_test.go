@@ -17,6 +17,7 @@ var levels = map[string]int{
 	"internal/plaintext": 0,
 	"audio/codec":        0,
 	"audio/resample":     0,
+	"audio/jitter":       0,
 
 	"internal/media":    1, // what calls and sound say to each other
 	"internal/sipua":    1, // user agent core
