@@ -27,6 +27,9 @@ var levels = map[string]int{
 
 	"internal/event": 2,
 	"audio/rtpconn":  2, // RTP, RTCP and SRTP on a socket
+	"audio/device":   2,
+
+	"audio/device/malgo": 3, // sound cards
 
 	"session": 3,
 	"server":  3,
@@ -82,6 +85,7 @@ var homes = map[string][]string{
 	"github.com/pion/logging":              {"audio/rtpconn"},
 	"github.com/pion/opus":                 {"audio/codec"},
 	"github.com/pion/mediadevices":         {"audio/codec"},
+	"github.com/gen2brain/malgo":           {"audio/device/malgo"},
 	"github.com/zalando/go-keyring":        {"internal/config"},
 	"github.com/adrg/xdg":                  {"internal/config", "main"},
 	"github.com/alecthomas/kong":           {"main"},

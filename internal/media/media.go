@@ -89,7 +89,7 @@ const (
 	Heard                           // sound arrives again
 	Digit                           // the peer pressed a key; Text is the key
 	FormatChanged                   // the peer sends, or we send, another codec; Text names it
-	DeviceTrouble                   // the stream goes on without microphone or speaker; Text says which
+	DeviceTrouble                   // a microphone or speaker is gone and the stream goes on; Text says which, "" that all is well again
 	PeerMoved                       // the peer's media come from another address; Text is the address
 )
 
