@@ -18,6 +18,7 @@ var levels = map[string]int{
 	"audio/codec":        0,
 	"audio/resample":     0,
 	"audio/jitter":       0,
+	"audio/echo":         0,
 
 	"internal/media":    1, // what calls and sound say to each other
 	"internal/sipua":    1, // user agent core

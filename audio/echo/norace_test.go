@@ -1,0 +1,7 @@
+//go:build !race
+
+package echo
+
+import "testing"
+
+func alone(testing.TB) {}
