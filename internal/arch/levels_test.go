@@ -30,6 +30,7 @@ var levels = map[string]int{
 	"audio/rtpconn":  2, // RTP, RTCP and SRTP on a socket
 	"audio/device":   2,
 
+	"audio":              3, // the engine that joins them
 	"audio/device/malgo": 3, // sound cards
 
 	"session": 3,
@@ -58,6 +59,7 @@ var bans = map[string]struct {
 	reason  string
 }{
 	"session": {[]string{"ui", "toast", "internal/history"}, "front ends and history learn of the session by its events"},
+	"audio":   {[]string{"internal/sipua"}, "sound knows what was agreed, not how"},
 	"server":  {[]string{"session"}, "the embedded server must not know the client it is tested with"},
 	"ui":      {[]string{"server", "internal/sipua"}, "the UI sees a session, not SIP"},
 }
