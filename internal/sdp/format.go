@@ -28,6 +28,8 @@ const (
 // isAudio reports whether the format carries sound by itself.
 func (f Format) isAudio() bool { return f.Name != event && f.Name != noise }
 
+func (f Format) isEvent() bool { return f.Name == event }
+
 // same reports whether two formats are one codec, whatever their payload types and parameters.
 func (f Format) same(g Format) bool {
 	// RFC 7587 §7 says opus/48000/2, and some leave the channels out.
@@ -121,16 +123,14 @@ func parseMap(s string) (Format, bool) {
 
 // shared finds the formats that both sides have, in their order (RFC 3264 §6.1), sound before the rest: what to send has
 // their payload types and parameters. What to receive has our parameters, with their payload types when we answer their
-// offer and with ours otherwise. Events and noise are only of use beside a codec of the same clock rate (RFC 4733 §2.1).
+// offer and with ours otherwise. Events and noise are of use beside a codec of the same clock rate (RFC 4733 §2.1). Where
+// there are no such events others are taken: many phones know events at 8000 Hz alone and send them so beside Opus.
 func shared(theirs, ours []Format, answering bool) (send, receive []Format) {
 	rates := map[int]bool{}
-	for _, sound := range []bool{true, false} {
+	take := func(wanted func(t Format) bool) {
 		for _, t := range theirs {
-			if t.isAudio() != sound || !sound && !rates[t.ClockRate] || slices.ContainsFunc(send, t.same) {
-				continue
-			}
 			i := slices.IndexFunc(ours, t.same)
-			if i < 0 {
+			if i < 0 || !wanted(t) || slices.ContainsFunc(send, t.same) {
 				continue
 			}
 			o := ours[i]
@@ -138,9 +138,16 @@ func shared(theirs, ours []Format, answering bool) (send, receive []Format) {
 			if answering {
 				o.PayloadType = t.PayloadType
 			}
-			rates[t.ClockRate] = true
 			send, receive = append(send, t), append(receive, o)
 		}
+	}
+	take(Format.isAudio)
+	for _, f := range send {
+		rates[f.ClockRate] = true
+	}
+	take(func(t Format) bool { return rates[t.ClockRate] })
+	if !slices.ContainsFunc(send, Format.isEvent) {
+		take(Format.isEvent)
 	}
 	if len(rates) == 0 {
 		return nil, nil
@@ -166,6 +173,26 @@ func names(formats []Format) string {
 	return list(names)
 }
 
+// preferred are our formats, best first: once there is a codec in use it is that one. A caller whose preference was followed
+// would be told to change it otherwise by every hold, which not all phones survive.
+func (n *Negotiation) preferred() []Format {
+	formats := slices.Clone(n.local.Formats)
+	if n.current == nil {
+		return formats
+	}
+	inUse := n.current.Send[0]
+	slices.SortStableFunc(formats, func(a, b Format) int {
+		switch {
+		case a.same(inUse) && !b.same(inUse):
+			return -1
+		case b.same(inUse) && !a.same(inUse):
+			return 1
+		}
+		return 0
+	})
+	return formats
+}
+
 // numbered are our formats with the payload types of an offer. A number keeps its meaning for the whole dialog.
 func (n *Negotiation) numbered() []Format {
 	taken := maps.Clone(n.bound)
@@ -174,7 +201,7 @@ func (n *Negotiation) numbered() []Format {
 		rates[f.ClockRate] = rates[f.ClockRate] || f.isAudio()
 	}
 	var formats []Format
-	for _, f := range n.local.Formats {
+	for _, f := range n.preferred() {
 		if !rates[f.ClockRate] || slices.ContainsFunc(formats, f.same) {
 			continue
 		}

@@ -25,6 +25,7 @@ func TestFormatsAreAnswered(t *testing.T) {
 		},
 		{"parameters are theirs to be sent", "m=audio 5000 RTP/AVP 111\na=rtpmap:111 opus/48000/2\na=fmtp:111 minptime=10; maxaveragebitrate=20000", "111=opus/48000", "minptime=10; maxaveragebitrate=20000"},
 		{"events without a codec of their rate", "m=audio 5000 RTP/AVP 0 97 101\na=rtpmap:97 telephone-event/48000\na=rtpmap:101 telephone-event/8000", "0=pcmu/8000 101=telephone-event/8000", ""},
+		{"events of another rate alone", "m=audio 5000 RTP/AVP 100 101 13\na=rtpmap:100 opus/48000/2\na=rtpmap:101 telephone-event/8000", "100=opus/48000 101=telephone-event/8000", ""},
 		{"events first", "m=audio 5000 RTP/AVP 101 0\na=rtpmap:101 telephone-event/8000", "0=pcmu/8000 101=telephone-event/8000", ""},
 		{"a codec twice", "m=audio 5000 RTP/AVP 100 99 0\na=rtpmap:100 opus/48000/2\na=fmtp:100 stereo=1\na=rtpmap:99 opus/48000/2", "100=opus/48000 0=pcmu/8000", "stereo=1"},
 		{"numbers that RTCP uses", "m=audio 5000 RTP/AVP 72 0\na=rtpmap:72 opus/48000/2", "0=pcmu/8000", ""},
@@ -66,6 +67,19 @@ func TestNumbersKeepTheirMeaning(t *testing.T) {
 	formats := readFormats(mustParse(t, b).Media[0])
 	if got := text(formats); got != "101=opus/48000 9=g722/8000 0=pcmu/8000 8=pcma/8000 97=telephone-event/48000 96=telephone-event/8000 13=cn/8000" {
 		t.Errorf("offer %s", got)
+	}
+}
+
+// A codec that was chosen stays first, whatever we like better.
+func TestCodecInUseStaysFirst(t *testing.T) {
+	n, _, g := answer(t, here(policy(Off)), theirs("m=audio 5000 RTP/AVP 8 0 100 101", "a=rtpmap:100 opus/48000/2", "a=rtpmap:101 telephone-event/8000"), Both)
+	b, err := n.Offer(Sending)
+	if err != nil {
+		t.Fatal(err)
+	}
+	formats := readFormats(mustParse(t, b).Media[0])
+	if g.Send[0].Name != "pcma" || text(formats) != "8=pcma/8000 100=opus/48000 9=g722/8000 0=pcmu/8000 97=telephone-event/48000 101=telephone-event/8000 13=cn/8000" {
+		t.Errorf("%s is used, we offer %s", text(g.Send), text(formats))
 	}
 }
 
