@@ -72,6 +72,14 @@ func answerable(req *Request) <-chan struct{} {
 // deliver hands a request to whoever reads Next.
 func (d *Dialog) deliver(req *Request) <-chan struct{} {
 	answered := answerable(req)
+	if plain := req.intercept; req.Method == sip.REFER {
+		req.intercept = func(res *sip.Response, send func(*sip.Response) error) error {
+			if res.IsSuccess() && res.Contact() == nil { // RFC 3515 §2.2, as whoever accepts a subscription says where it is
+				res.AppendHeader(&sip.ContactHeader{Address: d.agent.contactFor(req.Source())})
+			}
+			return plain(res, send)
+		}
+	}
 	if !d.inbox.put(req) {
 		refuseFull(req)
 		return nil

@@ -319,6 +319,29 @@ func TestHeaderInjectionIsRefused(t *testing.T) {
 	})
 }
 
+// RFC 3515 §2.2: who takes a REFER says where it is, whether its user thinks of that or not.
+func TestReferIsAnsweredWithContact(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, alice, bob := pair(t)
+		a, b := call(t, alice, bob)
+		done := make(chan outcome, 1)
+		go func() {
+			res, err := a.Do(t.Context(), sip.REFER, "", nil, sip.NewHeader("Refer-To", "<sip:carol@10.0.0.3>"))
+			done <- outcome{res: res, err: err}
+		}()
+		req, err := b.Next(t.Context())
+		if err != nil || req.Method != sip.REFER {
+			t.Fatal(req, err)
+		}
+		if err := req.Respond(202, "Accepted"); err != nil {
+			t.Fatal(err)
+		}
+		if o := within(t, done, time.Second, "202"); o.err != nil || o.res.Contact() == nil || o.res.Contact().Address.Host != bobHost {
+			t.Fatalf("%+v", o)
+		}
+	})
+}
+
 func TestReinvite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, alice, bob := pair(t)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,8 +162,13 @@ func TestProposeOrdersOffers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		caller, s, d := takenCall(t, w, w.agent("bob", bobHost))
-		var log []string
-		note := func(what string) { log = append(log, what) }
+		var mu sync.Mutex
+		var log []string // Guarded by mu.
+		note := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			log = append(log, what)
+		}
 		done := make(chan error, 1)
 		go func() {
 			_, err := d.Propose(t.Context(), Offer{
@@ -181,8 +187,8 @@ func TestProposeOrdersOffers(t *testing.T) {
 		s.send(sip.INVITE, 0, string(offerBody), "Content-Type: application/sdp")
 		theirs := next(t, d) // it may come at once: ours has been withdrawn
 		caller.quiet(2 * time.Second)
-		_ = theirs.Respond(488, "Not Acceptable Here")
 		note("theirs")
+		_ = theirs.Respond(488, "Not Acceptable Here")
 		s.send(sip.ACK, s.seq, "")
 		caller.reply(caller.request(sip.INVITE, time.Second), 200, "x", "Content-Type: application/sdp", "", "v=0")
 		caller.request(sip.ACK, time.Second)
