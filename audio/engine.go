@@ -29,6 +29,9 @@ const (
 	blockTime = 10 * time.Millisecond
 	// linger is how long the device stays open when nobody uses it any more: a call often follows the other.
 	linger = 500 * time.Millisecond
+	// stall is how late a block is when something has held up the program, and letIn how long packets that have piled up
+	// meanwhile are then given to reach the jitter buffers.
+	stall, letIn = 3 * time.Millisecond, 300 * time.Microsecond
 )
 
 // Device is a full-duplex sound device whose clock is the engine's clock. It is implemented by device.Hub.
@@ -174,6 +177,7 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) sound(ctx context.Context) error {
 	mic, speaker := make([]int16, Block), make([]int16, Block)
 	need := e.need()
+	last := time.Now()
 	for idle := time.Duration(0); idle < linger && ctx.Err() == nil; {
 		if need != 0 {
 			idle = 0
@@ -184,25 +188,36 @@ func (e *Engine) sound(ctx context.Context) error {
 		if err := e.cfg.Device.Exchange(mic, speaker); err != nil {
 			return err
 		}
-		e.block(mic, speaker)
+		e.send(mic, speaker)
+		// After a pause of the whole program both the device and the network have been waiting for us. The network goes
+		// first: what it has brought is not to be made up.
+		now := time.Now()
+		if now.Sub(last) > blockTime+stall {
+			time.Sleep(letIn)
+		}
+		last = now
+		e.play(speaker)
 		need = e.need()
 	}
 	return nil
 }
 
-// block does the work of 10 ms: mic is what was just captured, speaker what was just handed out and is written anew.
-func (e *Engine) block(mic, speaker []int16) {
+// send does the first half of a block's work: mic is what was just captured, speaker what was just handed out. What is sent
+// comes first, for its timing is what the other side hears as delay.
+func (e *Engine) send(mic, speaker []int16) {
 	if e.cfg.Device.Microphone() {
 		e.voice.Process(mic, speaker)
 	}
 	e.levels.captured(mic)
-	streams := *e.streams.Load()
-	// What is sent comes first: its timing is what the other side hears as delay.
 	e.mixer.captured(mic)
-	for _, s := range streams {
+	for _, s := range *e.streams.Load() {
 		s.send(&e.mixer)
 	}
-	e.mixer.play(streams, e.now(), speaker)
+}
+
+// play does the second half: it writes what is to be handed out next.
+func (e *Engine) play(speaker []int16) {
+	e.mixer.play(*e.streams.Load(), e.now(), speaker)
 	if ring := e.tones.next(speaker); ring != nil {
 		e.cfg.Device.Ring(ring)
 	}

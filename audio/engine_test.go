@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"offhook/audio/codec"
 	"offhook/audio/device"
 	"offhook/internal/media"
 	"offhook/internal/sdp"
@@ -21,9 +22,19 @@ import (
 // settle is how long a stream takes to find its delay.
 const settle = 2 * time.Second
 
+// sendable are the codecs that this build can send: without cgo Opus is for receiving.
+func sendable() (names []string) {
+	for _, c := range codec.All {
+		if c.NewEncoder != nil {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
 // TestToneArrives holds that what one side plays is what the other hears: frequency, level, without a gap.
 func TestToneArrives(t *testing.T) {
-	for _, name := range CodecNames() {
+	for _, name := range sendable() {
 		for _, policy := range []sdp.Policy{sdp.Off, sdp.Required} {
 			t.Run(fmt.Sprintf("%s/%d", name, policy), func(t *testing.T) {
 				inWorld(t, func(w *world) {
@@ -284,7 +295,7 @@ func TestCodecChanges(t *testing.T) {
 		a, b := w.party("10.0.0.1", tone(1000)), w.party("10.0.0.2", tone(440))
 		la, lb := w.call(a, b, sdp.Off)
 		time.Sleep(settle)
-		for _, name := range []string{"pcmu", "g722", "opus", "pcma"} {
+		for _, name := range append(sendable(), "pcmu") {
 			var only []sdp.Format
 			for _, f := range la.Local().Formats {
 				if f.Name == name || f.Name == telephoneEvent {
