@@ -46,6 +46,7 @@ type commandLine struct {
 	Server   serverCommand   `cmd:"" help:"The embedded server alone: registrar, forking proxy, presence, stored messages."`
 	Headless headlessCommand `cmd:"" help:"One endpoint without a UI: JSON-RPC 2.0, one object a line, on stdin and stdout."`
 	Ctl      ctlCommand      `cmd:"" help:"Call a running instance over its control socket."`
+	Devices  devicesCommand  `cmd:"" help:"The audio devices, one a line."`
 	Config   struct {
 		Check checkCommand `cmd:"" help:"Validate a configuration: file, line, what is wrong, what is accepted."`
 		Init  initCommand  `cmd:"" help:"Write a commented configuration where it belongs, never over an existing one."`

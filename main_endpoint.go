@@ -54,7 +54,7 @@ func showUI(ctx context.Context, common *Common, settings config.Config, paths c
 		return err
 	}
 	instance, err := headless.NewInstance(headless.Options{
-		Config: settings, Paths: paths, Version: version, Log: log, Trace: trace, Alone: true,
+		Config: settings, Paths: paths, Version: version, Log: log, Trace: trace, Sound: soundOf(settings.Audio, log), Alone: true,
 	})
 	if errors.Is(err, headless.ErrInUse) {
 		return fmt.Errorf("this profile is %w; use --profile for another account, `offhook ctl` to control it", err)
@@ -143,6 +143,12 @@ type headlessCommand struct {
 	NoRegister      bool          `help:"Place and accept calls without a registrar."`
 	NoPublish       bool          `help:"Do not publish or use device state."`
 	ToastTimeout    time.Duration `placeholder:"10s" help:"Accept window of a forked message."`
+	Mic             string        `placeholder:"DEVICE" help:"What is sent: device, silence, tone:HZ, file:PATH.wav (,loop appended repeats it), or a device's name."`
+	Speaker         string        `placeholder:"DEVICE" help:"Where received audio goes: device, discard, file:PATH.wav, or a device's name."`
+	MediaListen     string        `placeholder:"HOST:PORT" help:"Local address for RTP; port 0 picks one, FIRST-LAST is a range."`
+	Answer          string        `placeholder:"HOW" enum:",manual,auto" default:"" help:"Audio calls wait (manual) or are answered at once (auto)."`
+	Codecs          []string      `placeholder:"LIST" help:"Codecs to offer and accept, best first: opus,g722,pcmu,pcma."`
+	SRTP            string        `name:"srtp" placeholder:"HOW" enum:",off,opportunistic,required" default:"" help:"Encryption of media: off, opportunistic or required."`
 }
 
 func (c *headlessCommand) Run(ctx context.Context, common *Common, s *streams) error {
@@ -169,7 +175,7 @@ func (c *headlessCommand) Run(ctx context.Context, common *Common, s *streams) e
 		return err
 	}
 	instance, err := headless.NewInstance(headless.Options{
-		Config: settings, Paths: paths, Version: version, Log: log, Trace: trace,
+		Config: settings, Paths: paths, Version: version, Log: log, Trace: trace, Sound: soundOf(settings.Audio, log),
 	})
 	if err != nil {
 		return err
@@ -179,12 +185,21 @@ func (c *headlessCommand) Run(ctx context.Context, common *Common, s *streams) e
 
 // override applies the flags that were given.
 func (c *headlessCommand) override(settings *config.Config) {
-	a := &settings.Account
+	a, audio := &settings.Account, &settings.Audio
 	for _, f := range []struct {
 		flag  string
 		value *string
 	}{
-		{c.AOR, &a.AOR}, {c.Server, &a.Server}, {c.Listen, &a.Listen}, {c.Instance, &a.Instance}, {c.DeviceName, &a.DeviceName},
+		{c.AOR, &a.AOR},
+		{c.Server, &a.Server},
+		{c.Listen, &a.Listen},
+		{c.Instance, &a.Instance},
+		{c.DeviceName, &a.DeviceName},
+		{deviceFlag(c.Mic), &audio.Capture},
+		{deviceFlag(c.Speaker), &audio.Playback},
+		{c.MediaListen, &audio.MediaListen},
+		{c.Answer, &audio.Answer},
+		{c.SRTP, &audio.SRTP},
 	} {
 		if f.flag != "" {
 			*f.value = f.flag
@@ -192,6 +207,9 @@ func (c *headlessCommand) override(settings *config.Config) {
 	}
 	if c.PasswordCommand != "" || c.PasswordFile != "" {
 		a.PasswordCommand, a.PasswordFile, a.Keyring = c.PasswordCommand, c.PasswordFile, false
+	}
+	if len(c.Codecs) > 0 {
+		settings.Audio.Codecs = c.Codecs
 	}
 	if c.NoRegister {
 		a.Register = false
@@ -202,4 +220,12 @@ func (c *headlessCommand) override(settings *config.Config) {
 	if c.ToastTimeout != 0 {
 		settings.IM.ToastTimeout.Duration = c.ToastTimeout
 	}
+}
+
+// deviceFlag translates the word for the sound card, which a configuration calls the default device.
+func deviceFlag(name string) string {
+	if name == "device" {
+		return "default"
+	}
+	return name
 }

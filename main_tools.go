@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"runtime"
+	"strings"
 	"time"
 
 	"offhook/internal/config"
@@ -170,8 +171,8 @@ func (*initCommand) Run(_ context.Context, common *Common, s *streams) error {
 type versionCommand struct{}
 
 func (*versionCommand) Run(_ context.Context, _ *Common, s *streams) error {
-	_, err := fmt.Fprintf(s.out, "offhook %s\n%s %s/%s\ncodecs: none\naudio backends: none\n",
-		version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(s.out, "offhook %s\n%s %s/%s\ncodecs: %s\naudio backends: %s\n",
+		version, runtime.Version(), runtime.GOOS, runtime.GOARCH, strings.Join(codecs(), ", "), strings.Join(backends(), ", "))
 	return err
 }
 

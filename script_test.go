@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 //	server                    run `offhook server --open` in the background; $SERVER is its SIP address
 //	endpoint NAME USER [ARG…] sign USER in with `offhook headless` in the background and wait until it is registered
 //	background NAME offhook ARG…  run it in the background; HOME and the working directory are the script's
-//	ask NAME REGEXP METHOD [KEY=VALUE…]  send NAME a request; the response must match
+//	ask NAME REGEXP METHOD [KEY=VALUE…]  send NAME a request, a VALUE being JSON where it can be; the response must match
 //	expect NAME REGEXP        wait for a line of NAME's that matches
 //	interrupt NAME CODE       SIGINT; NAME must end with this exit code
 //	sigkill NAME              SIGKILL
@@ -184,7 +185,11 @@ func scriptAsk(ts *testscript.TestScript, neg bool, args []string) {
 	var params []any
 	for _, pair := range args[3:] {
 		key, value, _ := strings.Cut(pair, "=")
-		params = append(params, key, value)
+		if json.Valid([]byte(value)) {
+			params = append(params, key, json.RawMessage(value))
+		} else {
+			params = append(params, key, value)
+		}
 	}
 	id := p.ask(args[2], params...)
 	result, failure := p.answer(id, patience)

@@ -112,7 +112,7 @@ func (c *Conversation) completedLocked(m Message) {
 			*old = m
 		}
 	}
-	for _, im := range c.calls {
+	for _, im := range c.ims {
 		replace(im.text)
 	}
 	for i := range c.missed {

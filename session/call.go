@@ -8,13 +8,51 @@ import (
 	"offhook/internal/sipua"
 )
 
+// Call is what calls of both kinds can do.
+type Call interface {
+	ID() string
+	Kind() string // im, audio
+	Conversation() *Conversation
+	Direction() Direction
+	State() State
+	Can(on Input) bool
+	// Accept accepts an Incoming call here and blocks until it is Established or has failed.
+	Accept(ctx context.Context) error
+	// Decline refuses it: here (486), so that the user's other endpoints keep offering it, or everywhere (603).
+	Decline(ctx context.Context, everywhere bool) error
+	// Forward redirects it (302) to another address.
+	Forward(ctx context.Context, to string) error
+	// Dismiss closes its toast and answers nothing.
+	Dismiss() error
+	// Transfer refers the peer to another address and blocks until the outcome is known.
+	Transfer(ctx context.Context, to string) error
+	// Terminate ends the call and blocks until it is Terminated.
+	Terminate(ctx context.Context) error
+}
+
+// The kinds of call.
+const (
+	kindIM    = "im"
+	kindAudio = "audio"
+)
+
+// owner is the call of a kind that a call is the common part of.
+type owner interface {
+	Call
+	common() *call
+	endedLocked() // the call is Terminated
+	infoLocked() CallInfo
+	terminateLocked(reason string) (act func(context.Context))
+}
+
 // call is what calls of every kind have in common: a place in a table, and somebody who waits for it to change.
 type call struct {
 	// Immutable.
+	owner    owner
 	e        *Endpoint
 	conv     *Conversation
 	id       string
-	kind     string // im
+	kind     string // kindIM, kindAudio
 	dir      Direction
 	machine  *fsm.Machine[State, Input]
 	born     time.Time
@@ -30,6 +68,28 @@ type call struct {
 	dialog  *sipua.Dialog // while Established or later
 	upTime  time.Time     // when it became Established
 	rang    bool
+
+	text      *Message  // the record of what an IM INVITE carried
+	offer     *offer    // what is shown to the user; nil once closed
+	immediate bool      // accepted at once: this is the only endpoint, or it takes the place of another call
+	elected   bool      // accepted after the window without anybody's doing
+	transfer  *transfer // while Transferring
+}
+
+// initLocked makes the common part of a call in its first state.
+func (c *call) initLocked(o owner, conv *Conversation, kind string, dir Direction) {
+	e := conv.e
+	e.mu.Held()
+	c.owner, c.e, c.conv, c.kind, c.dir = o, e, conv, kind, dir
+	c.id = e.nextIDLocked(kind)
+	c.machine, c.state = &outbound, Idle
+	if dir == Inbound {
+		c.machine, c.state = &inbound, Incoming
+	}
+	c.changed, c.decision = make(chan struct{}), make(chan decision, 1)
+	c.born = time.Now()
+	c.ctx, c.cancel = context.WithCancel(e.ctx)
+	e.calls[c.id] = o
 }
 
 // decision is what became of an Incoming call.
@@ -44,6 +104,8 @@ type why struct {
 	reason string
 	sip    int
 }
+
+func (c *call) common() *call { return c }
 
 // inputLocked asks the table and takes the edge. Skipped and Refused change nothing.
 func (c *call) inputLocked(on Input, w why) (fsm.Outcome, error) {
@@ -98,6 +160,9 @@ func live(s State) bool    { return s == Established || s == Transferring }
 // ID names the call within this process.
 func (c *call) ID() string { return c.id }
 
+// Kind is im or audio.
+func (c *call) Kind() string { return c.kind }
+
 // Conversation is the conversation that the call belongs to.
 func (c *call) Conversation() *Conversation { return c.conv }
 
@@ -119,7 +184,10 @@ func (c *call) Can(on Input) bool {
 }
 
 func (c *call) infoLocked() CallInfo {
-	return CallInfo{Call: c.id, Conversation: c.conv.id, Kind: c.kind, Direction: c.dir, State: c.state}
+	return CallInfo{
+		Call: c.id, Conversation: c.conv.id, Kind: c.kind, Direction: c.dir, State: c.state, Peer: c.conv.peer,
+		Began: c.born, Since: c.upTime, Ringing: c.state == Establishing && c.rang,
+	}
 }
 
 // byeWait bounds the answer to a BYE: whoever hangs up does not want to wait for a peer that is gone.

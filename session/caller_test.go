@@ -58,7 +58,7 @@ func newCaller(t *testing.T, n *vnet.Net, user, host string, invite func(*caller
 // accept answers an INVITE as an endpoint would. taken says that the toast was shown whole.
 func (c *caller) accept(inv *sipua.Invite, taken bool) *sipua.Dialog {
 	offer, _ := sdp.Parse(inv.Request().Body())
-	answer, err := sdp.AnswerMessage(offer, media, c.uri)
+	answer, err := sdp.AnswerMessage(offer, messages, c.uri)
 	if err != nil {
 		c.t.Error(err)
 		return nil
@@ -74,7 +74,7 @@ func (c *caller) accept(inv *sipua.Invite, taken bool) *sipua.Dialog {
 	return dlg
 }
 
-var media = sdp.MessageOffer{AcceptTypes: []string{body.TypeText, body.TypeIsComposing}, SessionID: 1}
+var messages = sdp.MessageOffer{AcceptTypes: []string{body.TypeText, body.TypeIsComposing}, SessionID: 1}
 
 func parse(t *testing.T, s string) sip.Uri {
 	t.Helper()
@@ -106,7 +106,7 @@ func (c *caller) invite(ctx context.Context, to *phone, headers ...sip.Header) *
 	go func() {
 		defer close(o.done)
 		o.dlg, o.res, o.err = c.Invite(ctx, sipua.InviteOptions{
-			Target: parse(c.t, to.addr), ContentType: body.TypeSDP, Body: media.Marshal(), Headers: headers,
+			Target: parse(c.t, to.addr), ContentType: body.TypeSDP, Body: messages.Marshal(), Headers: headers,
 		})
 	}()
 	synctest.Wait()

@@ -6,6 +6,8 @@ import (
 	"net"
 	"time"
 
+	"offhook/internal/media"
+	"offhook/internal/sdp"
 	"offhook/internal/sipua"
 )
 
@@ -25,12 +27,17 @@ type Config struct {
 	ToastTimeout time.Duration
 	// RegisterExpires is asked for; 0 means 10 minutes.
 	RegisterExpires time.Duration
-	Journal         Journal // nil: in memory only
-	Logger          *slog.Logger
-	Trace           func(sipua.TraceEvent)
-	ListenPacket    func(ctx context.Context, network, address string) (net.PacketConn, error)
-	UserAgent       string
-	RootCAs         []string // PEM files trusted besides the system's
+	// Media makes the sound of audio calls. Nil: this endpoint has no audio and refuses such calls.
+	Media      media.Engine
+	Encryption sdp.Policy // of audio: Opportunistic, Required or Off
+	// AutoAnswer answers audio calls at once, unless another one is going on. Nobody is asked, so it is for machines.
+	AutoAnswer   bool
+	Journal      Journal // nil: in memory only
+	Logger       *slog.Logger
+	Trace        func(sipua.TraceEvent)
+	ListenPacket func(ctx context.Context, network, address string) (net.PacketConn, error)
+	UserAgent    string
+	RootCAs      []string // PEM files trusted besides the system's
 }
 
 // Journal remembers messages across restarts. It is implemented by history.Store. Calls may write to disk.

@@ -23,16 +23,18 @@ type Conversation struct {
 	thread string  // Ms-Conversation-ID of sessions that begin here
 
 	// Guarded by e.mu.
-	peer      Party
-	state     ConversationState
-	calls     []*InstantMessagingCall // all that are not Terminated, oldest first
-	queue     []*turn                 // Sends under way, oldest first
-	unread    int
-	missed    []Message // the texts that are marked so, until the user looks
-	composing *composing
-	peerTypes *peerTyping
-	last      time.Time
-	transfers bool // what Can("transfer") was when last told
+	peer       Party
+	state      ConversationState
+	ims        []*InstantMessagingCall // all that are not Terminated, oldest first
+	audio      []*AudioVideoCall       // likewise
+	queue      []*turn                 // Sends under way, oldest first
+	unread     int
+	missed     []Message // the texts that are marked so, until the user looks
+	composing  *composing
+	peerTypes  *peerTyping
+	last       time.Time
+	missedCall *offer            // the toast of the last audio call that was missed, until the user looks
+	obstacles  map[string]string // what stood in the way of actions when last told
 }
 
 // maxMissed bounds the marked texts that a conversation remembers to unmark.
@@ -63,6 +65,7 @@ func (e *Endpoint) conversationLocked(uri sip.Uri, peer Party) *Conversation {
 		e: e, id: e.nextIDLocked("conversation"), key: key, uri: uri, thread: newConversationIndex(time.Now()),
 		peer: peer, state: ConversationInactive, last: time.Now(),
 	}
+	c.obstacles = c.obstaclesLocked()
 	e.byPeer[key], e.byID[c.id] = c, c
 	c.tellLocked("")
 	return c
@@ -117,7 +120,7 @@ func (c *Conversation) IM() *InstantMessagingCall {
 
 func (c *Conversation) imLocked() *InstantMessagingCall {
 	for _, states := range [][]State{{Established, Transferring}, {Establishing}, {Incoming}} {
-		for _, im := range slices.Backward(c.calls) {
+		for _, im := range slices.Backward(c.ims) {
 			if slices.Contains(states, im.state) {
 				return im
 			}
@@ -133,45 +136,6 @@ func (c *Conversation) NewIM() *InstantMessagingCall {
 	return c.newIMLocked(Outbound)
 }
 
-// actions that Can knows, with what stands in their way; "" means nothing.
-var actions = map[string]func(*Conversation) string{
-	"send": func(c *Conversation) string {
-		if c.state == ConversationTerminated {
-			return "the conversation has ended"
-		}
-		return ""
-	},
-	"end": func(c *Conversation) string {
-		if c.state == ConversationTerminated {
-			return "the conversation has ended"
-		}
-		return ""
-	},
-	"transfer": func(c *Conversation) string {
-		switch im := c.imLocked(); {
-		case im == nil || im.state != Established && im.state != Transferring:
-			return "there is no session to transfer"
-		case im.state == Transferring:
-			return "a transfer is under way"
-		}
-		return ""
-	},
-	"call": func(*Conversation) string { return "audio calls are not available" },
-	"park": func(*Conversation) string { return "there is no audio call to park" },
-}
-
-// Can reports whether an action (send, call, park, transfer, end) is possible now, and if not why.
-func (c *Conversation) Can(action string) (available bool, why string) {
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
-	obstacle, ok := actions[action]
-	if !ok {
-		return false, "there is no such action"
-	}
-	why = obstacle(c)
-	return why == "", why
-}
-
 // Read marks what has arrived as seen by the user.
 func (c *Conversation) Read() {
 	c.e.mu.Lock()
@@ -181,12 +145,13 @@ func (c *Conversation) Read() {
 		m.Missed = false
 		c.e.publishLocked(MessageChanged{m})
 	}
-	for _, im := range c.calls {
+	for _, im := range c.ims {
 		if im.text != nil {
 			im.text.Missed = false
 		}
 	}
 	c.missed = nil
+	c.closeMissedCallLocked(toastDismissed)
 }
 
 // missLocked marks a text as missed.
@@ -221,19 +186,20 @@ func (c *Conversation) End(ctx context.Context) error {
 	if e.byPeer[c.key] == c {
 		delete(e.byPeer, c.key)
 	}
-	calls := slices.Clone(c.calls)
+	c.closeMissedCallLocked(toastDismissed)
+	calls := c.callsLocked()
 	acts := make([]func(context.Context), len(calls))
-	for i, im := range calls {
-		acts[i] = im.terminateLocked("the conversation was ended")
+	for i, call := range calls {
+		acts[i] = call.terminateLocked("the conversation was ended")
 	}
 	e.mu.Unlock()
 
 	var wg sync.WaitGroup
 	errs := make([]error, len(calls))
-	for i, im := range calls {
+	for i, call := range calls {
 		wg.Go(func() {
 			acts[i](ctx)
-			_, errs[i] = im.await(ctx, over)
+			_, errs[i] = call.common().await(ctx, over)
 		})
 	}
 	wg.Wait()
@@ -261,24 +227,27 @@ func (c *Conversation) tellLocked(reason string) {
 	c.e.publishLocked(ConversationChanged{Conversation: c.id, Peer: c.peer, State: c.state, Reason: reason})
 }
 
+// callsLocked lists the calls of both kinds.
+func (c *Conversation) callsLocked() []owner {
+	var all []owner
+	for _, im := range c.ims {
+		all = append(all, im)
+	}
+	for _, av := range c.audio {
+		all = append(all, av)
+	}
+	return all
+}
+
 // callChangedLocked follows the calls: the conversation is Active while one of them is Established.
 func (c *Conversation) callChangedLocked() {
 	c.e.mu.Held()
-	if slices.ContainsFunc(c.calls, func(im *InstantMessagingCall) bool { return live(im.state) }) {
+	if slices.ContainsFunc(c.callsLocked(), func(o owner) bool { return live(o.common().state) }) {
 		c.inputLocked(connected, "")
 	} else {
 		c.inputLocked(disconnected, "")
 	}
-	why := actions["transfer"](c)
-	if available := why == ""; available != c.transfers {
-		c.transfers = available
-		c.e.publishLocked(ActionAvailability{Conversation: c.id, Action: "transfer", Available: available, Why: why})
-	}
-}
-
-// dropLocked forgets a Terminated call.
-func (c *Conversation) dropLocked(im *InstantMessagingCall) {
-	c.calls = slices.DeleteFunc(c.calls, func(o *InstantMessagingCall) bool { return o == im })
+	c.e.audioChangedLocked(c)
 }
 
 func (c *Conversation) infoLocked() ConversationInfo {

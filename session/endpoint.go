@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -22,6 +23,7 @@ import (
 	"offhook/internal/event"
 	"offhook/internal/fanout"
 	"offhook/internal/monitor"
+	"offhook/internal/sdp"
 	"offhook/internal/sipua"
 )
 
@@ -57,8 +59,10 @@ type Endpoint struct {
 	serial                    int            // makes ids within this process
 	byPeer                    map[string]*Conversation
 	byID                      map[string]*Conversation
-	calls                     map[string]*InstantMessagingCall // all that are not Terminated
+	calls                     map[string]owner // all that are not Terminated
 	toasts                    map[string]*offer
+	tones                     tones
+	formats                   []sdp.Format // of audio, once somebody has asked
 	arrivals                  arrivals
 	registration              RegistrationChanged
 	regErr                    error         // why registering was given up
@@ -76,7 +80,8 @@ type Endpoint struct {
 	publishErr                error         // of the last publication
 	publishDone               chan struct{} // closed by the next publication, for those who wait for it
 	wish                      wish
-	wall                      func() time.Time // the wall clock, without monotonic reading
+	wall                      func() time.Time  // the wall clock, without monotonic reading
+	local                     func() netip.Addr // where media are received; nil: where the server reaches us
 	watches                   map[string]*watch
 	health                    map[string]*condition
 }
@@ -85,7 +90,7 @@ type Endpoint struct {
 func New(cfg Config) (*Endpoint, error) {
 	e := &Endpoint{
 		cfg: cfg, log: cfg.Logger, registered: newLatch(), counted: newLatch(), running: map[string]int{}, regChanged: make(chan struct{}),
-		byPeer: map[string]*Conversation{}, byID: map[string]*Conversation{}, calls: map[string]*InstantMessagingCall{},
+		byPeer: map[string]*Conversation{}, byID: map[string]*Conversation{}, calls: map[string]owner{},
 		toasts: map[string]*offer{}, devices: map[string]*deviceView{}, watches: map[string]*watch{},
 		health: map[string]*condition{}, wish: wish{availability: availabilityAvailable},
 		wall: func() time.Time { return time.Now().Round(0) },
@@ -111,6 +116,7 @@ func New(cfg Config) (*Endpoint, error) {
 	e.self = Party{URI: addressOf(e.aor), Display: cfg.DisplayName}
 	e.arrivals.init()
 	e.machine.init()
+	e.tones.init()
 	return e, nil
 }
 
@@ -131,6 +137,9 @@ func (e *Endpoint) Start(ctx context.Context) error {
 	e.started = true
 	e.goLocked("registration", e.runRegistration)
 	e.goLocked("registrations watch", e.runRegistry)
+	if e.cfg.Media != nil {
+		e.goLocked("tones", e.runTones)
+	}
 	if !e.cfg.NoPublish {
 		e.goLocked("device state", e.runMachine)
 		e.goLocked("own presence", e.runOwnPresence)
@@ -140,7 +149,7 @@ func (e *Endpoint) Start(ctx context.Context) error {
 		Invite:      e.serveInvite,
 		Message:     e.serveMessage,
 		Busy:        e.busy,
-		OptionsBody: func() (string, []byte) { return body.TypeSDP, e.localMedia().Marshal() },
+		OptionsBody: func() (string, []byte) { return body.TypeSDP, e.describe() },
 	})
 	return nil
 }
@@ -160,8 +169,7 @@ func (e *Endpoint) open(ctx context.Context) error {
 	e.agent, err = sipua.NewAgent(sipua.AgentConfig{
 		Stack: e.stack, AOR: e.aor, DisplayName: e.cfg.DisplayName, Instance: e.cfg.Instance, Server: e.server,
 		Credentials: e.cfg.Credentials, Logger: e.log,
-		// RFC 4569: a proxy that routes by capability then offers messages here.
-		ContactParams: sip.HeaderParams{{K: "+sip.message"}},
+		ContactParams: e.capabilities(),
 		Supported:     []string{"timer", "replaces", "gruu"},
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"offhook/internal/fsm"
+	"offhook/internal/sdp"
 	"offhook/internal/sipua"
 )
 
@@ -26,8 +27,10 @@ const (
 	KindBusy        Kind = "Busy"
 	KindDeclined    Kind = "Declined"
 	KindUnsupported Kind = "Unsupported"
+	KindEncryption  Kind = "Encryption"
 	KindGone        Kind = "Gone"
 	KindState       Kind = "State"
+	KindDevice      Kind = "Device"
 	KindInternal    Kind = "Internal"
 )
 
@@ -49,9 +52,11 @@ var kinds = []kindText{
 	{KindUnavailable, "not available at the moment", "leave a message, or try again later"},
 	{KindBusy, "busy", "leave a message, or try again later"},
 	{KindDeclined, "declined", "leave it at that, or ask another way"},
-	{KindUnsupported, "the other side does not support this", "send plain text of at most 60 KiB"},
+	{KindUnsupported, "the other side does not support this", "send plain text of at most 60 KiB; for a call, allow the codecs that both sides have"},
+	{KindEncryption, "one side insists on encryption, or could not agree on it", "the setting audio.srtp decides: required, opportunistic or off"},
 	{KindGone, "the session was ended by the network", "send again; a new session is made by itself"},
 	{KindState, "not possible at this moment", "nothing has changed; look at the current state"},
+	{KindDevice, "the microphone or speaker cannot be used", "choose another device; a call that goes on does so without"},
 	{KindInternal, "internal error", "the log file tells more; please report it"},
 }
 
@@ -78,12 +83,28 @@ func (e *Error) Error() string {
 	if e.Code != 0 {
 		fmt.Fprintf(&b, " (SIP %d)", e.Code)
 	}
-	var status *sipua.StatusError
-	if e.Err != nil && !errors.As(e.Err, &status) {
-		b.WriteString(": " + e.Err.Error())
+	var (
+		status *sipua.StatusError
+		said   *explained
+	)
+	switch {
+	case errors.As(e.Err, &said):
+		b.WriteString(": " + said.text)
+	case e.Err != nil && !errors.As(e.Err, &status):
+		b.WriteString(": " + sentence(e.Err))
 	}
 	return b.String()
 }
+
+// explained is a cause together with what it means for people.
+type explained struct {
+	kind Kind
+	text string
+	err  error
+}
+
+func (e *explained) Error() string { return e.text }
+func (e *explained) Unwrap() error { return e.err }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
@@ -152,8 +173,15 @@ func fail(op, peer string, err error) error {
 		status  *sipua.StatusError
 		ended   *sipua.EndError
 		refused *fsm.Error
+		said    *explained
 	)
 	switch {
+	case errors.As(err, &said):
+		e.Kind, e.Code = said.kind, statusOf(said.err)
+	case errors.Is(err, sdp.ErrEncryption), errors.Is(err, errSecurity):
+		e.Kind = KindEncryption
+	case errors.Is(err, sdp.ErrNoCodec), errors.Is(err, sdp.ErrNoAudio), errors.Is(err, sdp.ErrMalformed):
+		e.Kind = KindUnsupported
 	case errors.As(err, &status):
 		e.Code, e.Kind = status.Code, kindOfStatus(status.Code)
 	case errors.As(err, &refused), errors.Is(err, context.Canceled), errors.Is(err, errClosing):
@@ -194,5 +222,6 @@ var (
 	errClosing    = errors.New("this endpoint is being closed")
 	errNoAnswer   = errors.New("nobody answered")
 	errEnded      = errors.New("the call has ended")
+	errSecurity   = errors.New("the keys of the media could not be agreed, and nothing is sent without")
 	errSuperseded = errors.New("another session with the same party took its place")
 )

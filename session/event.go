@@ -65,6 +65,73 @@ type AutoAccept struct {
 	Rank         *int   `json:"rank,omitempty"` // 0 is the most active; set when elected
 }
 
+// CallHold tells that an audio call was put on hold or resumed, by either side.
+type CallHold struct {
+	Call         string `json:"call"`
+	Conversation string `json:"conversation"`
+	Hold         Hold   `json:"hold"`
+}
+
+// CallMuted tells that this user's microphone was switched off for a call, or on again.
+type CallMuted struct {
+	Call         string `json:"call"`
+	Conversation string `json:"conversation"`
+	Muted        bool   `json:"muted"`
+}
+
+// CallMedia tells how the sound of a call travels, whenever that changes.
+type CallMedia struct {
+	Call         string `json:"call"`
+	Conversation string `json:"conversation"`
+	Codec        string `json:"codec"` // that is sent
+	ReceiveCodec string `json:"receive_codec"`
+	Security     string `json:"security"` // none, sdes, dtls
+	Suite        string `json:"suite,omitempty"`
+	Local        string `json:"local"`
+	Remote       string `json:"remote"`
+	Early        bool   `json:"early,omitempty"` // before the answer: an announcement
+	Heard        bool   `json:"heard,omitempty"` // the first sound of theirs has arrived
+}
+
+// CallSilence tells that nothing is heard of the other side although something should be, or that it is heard again.
+type CallSilence struct {
+	Call         string `json:"call"`
+	Conversation string `json:"conversation"`
+	Silent       bool   `json:"silent"`
+	Cause        string `json:"cause,omitempty"` // never_heard, rejected, muted, stopped
+	Text         string `json:"text,omitempty"`  // a sentence that names the likely cause
+}
+
+// CallRecording tells that a call is recorded from now on, or no more.
+type CallRecording struct {
+	Call         string `json:"call"`
+	Conversation string `json:"conversation"`
+	Recording    bool   `json:"recording"`
+	File         string `json:"file"`
+}
+
+// CallDigit is a key that the other side has pressed.
+type CallDigit struct {
+	Call         string `json:"call"`
+	Conversation string `json:"conversation"`
+	Digit        string `json:"digit"`
+}
+
+// CallConference tells that a call has joined a conference of this endpoint, or left it.
+type CallConference struct {
+	Call         string `json:"call"`
+	Conversation string `json:"conversation"`
+	Conference   string `json:"conference,omitempty"` // "" when it has left
+}
+
+// CallTrouble tells what is wrong with a call that goes on all the same.
+type CallTrouble struct {
+	Call         string `json:"call"`
+	Conversation string `json:"conversation"`
+	Kind         Kind   `json:"kind"`
+	Text         string `json:"text"`
+}
+
 // ConversationChanged tells a conversation's state.
 type ConversationChanged struct {
 	Conversation string            `json:"conversation"`
@@ -116,6 +183,14 @@ func (ToastClosed) Type() string         { return "toast.closed" }
 func (CallStateChanged) Type() string    { return "call.state" }
 func (CallRinging) Type() string         { return "call.ringing" }
 func (AutoAccept) Type() string          { return "call.auto_accept" }
+func (CallHold) Type() string            { return "call.hold" }
+func (CallMuted) Type() string           { return "call.mute" }
+func (CallMedia) Type() string           { return "call.media" }
+func (CallSilence) Type() string         { return "call.silence" }
+func (CallRecording) Type() string       { return "call.recording" }
+func (CallDigit) Type() string           { return "call.digit" }
+func (CallConference) Type() string      { return "call.conference" }
+func (CallTrouble) Type() string         { return "call.trouble" }
 func (ConversationChanged) Type() string { return "conversation.state" }
 func (ActionAvailability) Type() string  { return "action.availability" }
 func (MessageChanged) Type() string      { return "im.message" }

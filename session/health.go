@@ -7,6 +7,7 @@ const (
 	healthUnregistered = "unregistered"
 	healthJournal      = "journal"
 	healthPresence     = "presence"
+	healthSound        = "sound"
 )
 
 // healthTexts is what is said of each condition, and how long it has to last before it is said: what heals by itself in

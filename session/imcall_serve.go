@@ -23,7 +23,7 @@ const (
 	lostRace = 5 * time.Second
 )
 
-// serveInvite is the straight line of an inbound IM call: from the INVITE to the end of the session.
+// serveInvite is the straight line of an inbound call: from the INVITE to the end of the session.
 func (e *Endpoint) serveInvite(ctx context.Context, inv *sipua.Invite) {
 	arrived := time.Now()
 	end, ok := e.begin("inbound call")
@@ -33,10 +33,14 @@ func (e *Endpoint) serveInvite(ctx context.Context, inv *sipua.Invite) {
 	}
 	defer end()
 	served := e.serving()
-	in, err := readInvitation(inv.Request())
+	in, err := readInvitation(inv.Request(), e.cfg.Media != nil)
 	if err != nil {
 		served()
 		e.refuseInvite(inv, err)
+		return
+	}
+	if in.audio {
+		e.serveAudio(ctx, inv, in, arrived, served)
 		return
 	}
 	c, code, reason := e.offeredCall(ctx, inv, in, arrived)
@@ -151,7 +155,7 @@ func (c *InstantMessagingCall) serve(inv *sipua.Invite, in invitation, arrived t
 	c.terminatedLocked()
 }
 
-func (c *InstantMessagingCall) redirect(inv *sipua.Invite, to string) {
+func (c *call) redirect(inv *sipua.Invite, to string) {
 	var uri sip.Uri
 	if err := parseAddress(to, &uri); err == nil {
 		err = inv.Redirect(uri)
@@ -168,7 +172,7 @@ func (c *InstantMessagingCall) acceptAtOnce(in invitation, arrived time.Time) bo
 	e := c.e
 	e.mu.Blocking()
 	e.mu.Lock()
-	here := slices.ContainsFunc(c.conv.calls, func(o *InstantMessagingCall) bool {
+	here := slices.ContainsFunc(c.conv.ims, func(o *InstantMessagingCall) bool {
 		return o != c && (live(o.state) || o.state == Establishing)
 	})
 	e.mu.Unlock()
@@ -347,7 +351,7 @@ func offeredTypes(offer sdp.Session) []string {
 	return types
 }
 
-func (c *InstantMessagingCall) acceptFailed(err error) {
+func (c *call) acceptFailed(err error) {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
 	c.inputMovesLocked(AcceptFailed, why{reason: err.Error(), sip: statusOf(err)})

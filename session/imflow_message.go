@@ -166,7 +166,7 @@ func (c *InstantMessagingCall) serveRequest(req *sipua.Request) {
 	case sip.INFO:
 		err = c.serveInfo(req)
 	case sip.REFER:
-		err = c.serveRefer(req)
+		err = c.serveRefer(req, c.follow)
 	case sip.NOTIFY:
 		err = c.serveNotify(req)
 	case sip.INVITE:

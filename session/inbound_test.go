@@ -26,9 +26,10 @@ func offered(t *testing.T, n *vnet.Net, headers ...sip.Header) (bob *phone, caro
 	if len(shown) != 1 || shown[0].Text != "hello" || shown[0].From.URI != carol.uri {
 		t.Fatalf("toasts: %+v", shown)
 	}
-	im, ok := bob.FindToast(shown[0].Toast)
+	call, _ := bob.FindToast(shown[0].Toast)
+	im, ok := call.(*session.InstantMessagingCall)
 	if !ok || im.State() != session.Incoming {
-		t.Fatalf("the toast offers no call: %v", im)
+		t.Fatalf("the toast offers no call: %v", call)
 	}
 	if toast, ok := im.Toast(); !ok || toast.Text != "hello" || toast.ContentType != "text/plain" {
 		t.Errorf("toast message %+v", toast)
@@ -268,7 +269,7 @@ func TestRefusedInvitations(t *testing.T) {
 func TestToastInMultipart(t *testing.T) {
 	inBubble(t, func(t *testing.T, n *vnet.Net) {
 		bob, carol := newPhone(t, n, "bob", "127.0.2.1"), newCaller(t, n, "carol", "127.0.3.1", nil)
-		mixed := "--b\r\nContent-Type: application/sdp\r\n\r\n" + string(media.Marshal()) +
+		mixed := "--b\r\nContent-Type: application/sdp\r\n\r\n" + string(messages.Marshal()) +
 			"\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Disposition: render\r\n\r\ngr\xfc\xdfe\r\n--b--\r\n"
 		_, _, err := carol.Invite(t.Context(), sipua.InviteOptions{
 			Target: parse(t, bob.addr), ContentType: "multipart/mixed;boundary=b", Body: []byte(mixed),

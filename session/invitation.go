@@ -12,16 +12,30 @@ import (
 	"offhook/internal/sdp"
 )
 
-// invitation is an INVITE to an IM session, understood.
+// invitation is an INVITE, understood.
 type invitation struct {
-	from      sip.Uri
-	party     Party
+	from  sip.Uri
+	party Party
+	audio bool // it wants an audio call, not an IM session
+
+	description []byte // of the session; empty: an audio call that wants our offer
+
+	// Of an IM session
 	offer     sdp.Session
 	toast     *ToastMessage // cleaned; nil if the INVITE carries no text
 	whole     bool          // the toast is the whole text: it need not be sent again
 	messageID string
 	manual    bool // RFC 5373: only a person may answer
 	ocs       bool // the caller speaks OCS's dialect
+}
+
+// setMode notes who may answer (RFC 5373 §4.1).
+func (inv *invitation) setMode(req *sip.Request, audio bool) {
+	if h := req.GetHeader("Answer-Mode"); h != nil {
+		mode := strings.ToLower(strings.ReplaceAll(h.Value(), " ", ""))
+		// Where nobody is elected it costs nothing to respect a mere wish as well.
+		inv.manual = mode == "manual;require" || audio && mode == "manual"
+	}
 }
 
 // refusal is a final response that an INVITE deserves.
@@ -34,31 +48,43 @@ type refusal struct {
 func (r *refusal) Error() string { return r.reason }
 
 // readInvitation understands an INVITE, or says how to refuse it. Responses are chosen so that they do not end the
-// call on the user's other endpoints (RFC 3261 §16.7: a 6xx would).
-func readInvitation(req *sip.Request) (invitation, error) {
+// call on the user's other endpoints (RFC 3261 §16.7: a 6xx would). Who offers both messages and audio gets messages: an
+// offer has one answer, and a text is lost on a telephone. Without an offer it is a call (RFC 3725), for no IM begins so.
+func readInvitation(req *sip.Request, haveAudio bool) (invitation, error) {
 	inv := invitation{messageID: messageIDOf(req)}
 	inv.from, inv.party = senderOf(req)
 	description, text, err := splitBody(req)
 	if err != nil {
 		return inv, err
 	}
+	inv.description = description
 	if len(description) == 0 {
-		return inv, &refusal{code: 488, reason: "an offer in the INVITE is needed"}
+		inv.audio = true
+		inv.setMode(req, true)
+		if !haveAudio {
+			return inv, &refusal{code: 488, reason: "an offer in the INVITE is needed"}
+		}
+		return inv, nil
 	}
 	inv.offer, err = sdp.Parse(description)
 	if err != nil {
 		return inv, &refusal{code: 400, reason: "the session description cannot be read"}
 	}
 	if _, err := sdp.AnswerMessage(inv.offer, sdp.MessageOffer{}, "sip:nobody@invalid"); errors.Is(err, sdp.ErrNoMessage) {
-		return inv, &refusal{code: 488, reason: "no message session over SIP is offered"}
+		switch {
+		case !sdp.OffersAudio(description):
+			return inv, &refusal{code: 488, reason: "neither a message session over SIP nor audio is offered"}
+		case !haveAudio:
+			return inv, &refusal{code: 488, reason: "audio calls are not available"}
+		}
+		inv.audio = true
+		inv.setMode(req, true)
+		return inv, nil
 	}
 	if t, ok := toastIn(req, text); ok {
 		inv.setToast(t)
 	}
-	if h := req.GetHeader("Answer-Mode"); h != nil {
-		mode := strings.ToLower(strings.ReplaceAll(h.Value(), " ", ""))
-		inv.manual = mode == "manual;require" // RFC 5373 §4.1
-	}
+	inv.setMode(req, false)
 	inv.ocs = supports(req, func(tag string) bool { return strings.HasPrefix(strings.ToLower(tag), "ms-") })
 	return inv, nil
 }

@@ -44,13 +44,28 @@ type ConversationInfo struct {
 	Last         time.Time         `json:"last,omitzero"`
 }
 
-// CallInfo describes a call.
+// CallInfo describes a call. What is not about audio calls alone is set for every call.
 type CallInfo struct {
 	Call         string    `json:"call"`
 	Conversation string    `json:"conversation"`
 	Kind         string    `json:"kind"`
 	Direction    Direction `json:"direction"`
 	State        State     `json:"state"`
+	Peer         Party     `json:"peer"`
+	Began        time.Time `json:"began"`             // when it was made, or arrived
+	Since        time.Time `json:"since,omitzero"`    // when it was Established
+	Ringing      bool      `json:"ringing,omitempty"` // outbound: it rings at the other end
+
+	EarlyMedia bool   `json:"early_media,omitempty"` // outbound: an announcement is heard before the answer
+	Waiting    bool   `json:"waiting,omitempty"`     // inbound: it rings while another call goes on
+	Hold       Hold   `json:"hold,omitempty"`
+	Muted      bool   `json:"muted,omitempty"`
+	Codec      string `json:"codec,omitempty"`    // that is sent
+	Security   string `json:"security,omitempty"` // none, sdes, dtls
+	Suite      string `json:"suite,omitempty"`
+	Recording  string `json:"recording,omitempty"`  // path
+	Conference string `json:"conference,omitempty"` // the same for calls that are joined
+	Silence    string `json:"silence,omitempty"`    // why nothing is heard; "" while something is
 }
 
 // Snapshot is everything a front end needs to draw itself from nothing.
@@ -75,7 +90,9 @@ func (e *Endpoint) Snapshot() Snapshot {
 	slices.SortFunc(s.Calls, func(a, b CallInfo) int { return byID(a.Call, b.Call) })
 	for _, o := range e.toasts {
 		t := o.shown
-		o.call.forecastLocked(&t)
+		if t.Kind == toastIM {
+			o.call.forecastLocked(&t)
+		}
 		s.Toasts = append(s.Toasts, t)
 	}
 	slices.SortFunc(s.Toasts, func(a, b ToastShown) int { return byID(a.Toast, b.Toast) })

@@ -187,3 +187,53 @@ var conversations = fsm.Machine[ConversationState, conversationInput]{
 		{From: ConversationTerminated, On: gone}:         true,
 	},
 }
+
+// Hold says who has put an audio call on hold.
+type Hold string
+
+// The ways to be on hold. It is orthogonal to the state of the call: each side holds and resumes for itself.
+const (
+	HoldNone   Hold = "none"
+	HoldLocal  Hold = "local"
+	HoldRemote Hold = "remote"
+	HoldBoth   Hold = "both"
+)
+
+// holdInput is what changes it.
+type holdInput string
+
+const (
+	hold     holdInput = "hold"     // this user holds
+	resume   holdInput = "resume"   // and resumes
+	held     holdInput = "held"     // the other side does not take our media any more
+	released holdInput = "released" // it takes them again
+)
+
+// holds is the machine of being on hold. Every input is possible in every state: what is so already is ignored.
+var holds = fsm.Machine[Hold, holdInput]{
+	Name: "hold",
+	Table: fsm.Table[Hold, holdInput]{
+		{From: HoldNone, On: hold}:       HoldLocal,
+		{From: HoldRemote, On: hold}:     HoldBoth,
+		{From: HoldLocal, On: resume}:    HoldNone,
+		{From: HoldBoth, On: resume}:     HoldRemote,
+		{From: HoldNone, On: held}:       HoldRemote,
+		{From: HoldLocal, On: held}:      HoldBoth,
+		{From: HoldRemote, On: released}: HoldNone,
+		{From: HoldBoth, On: released}:   HoldLocal,
+	},
+	Ignored: fsm.Ignored[Hold, holdInput]{
+		{From: HoldLocal, On: hold}:     true,
+		{From: HoldBoth, On: hold}:      true,
+		{From: HoldNone, On: resume}:    true,
+		{From: HoldRemote, On: resume}:  true,
+		{From: HoldRemote, On: held}:    true,
+		{From: HoldBoth, On: held}:      true,
+		{From: HoldNone, On: released}:  true,
+		{From: HoldLocal, On: released}: true,
+	},
+}
+
+// here reports whether this side holds; there, whether the other does.
+func (h Hold) here() bool  { return h == HoldLocal || h == HoldBoth }
+func (h Hold) there() bool { return h == HoldRemote || h == HoldBoth }

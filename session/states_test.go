@@ -24,6 +24,8 @@ var (
 		ConversationInactive, ConversationActive, ConversationParked, ConversationTerminated,
 	}
 	conversationInputs = []conversationInput{connected, disconnected, parked, unparked, gone, ended}
+	holdStates         = []Hold{HoldNone, HoldLocal, HoldRemote, HoldBoth}
+	holdInputs         = []holdInput{hold, resume, held, released}
 )
 
 // matrix prints what every input does in every state: the state it leads to, "·" for ignored, "–" for refused.
@@ -63,6 +65,7 @@ func TestMatrix(t *testing.T) {
 		matrix(&outbound, outboundStates, inputs),
 		matrix(&inbound, inboundStates, inputs),
 		matrix(&conversations, conversationStates, conversationInputs),
+		matrix(&holds, holdStates, holdInputs),
 	}, "\n")))
 }
 
@@ -179,4 +182,27 @@ func TestConversationEnds(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Each side holds and resumes for itself: whatever came before, the last word of each is what counts.
+func TestHoldIsTwoSwitches(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		state, here, there := HoldNone, false, false
+		for _, in := range rapid.SliceOf(rapid.SampledFrom(holdInputs)).Draw(t, "inputs") {
+			to, outcome, err := holds.Next(state, in)
+			if outcome == fsm.Refused {
+				t.Fatalf("%s in %s: %v", in, state, err)
+			}
+			state = to
+			switch in {
+			case hold, resume:
+				here = in == hold
+			case held, released:
+				there = in == held
+			}
+			if state.here() != here || state.there() != there {
+				t.Fatalf("%s after %s, want here %v there %v", state, in, here, there)
+			}
+		}
+	})
 }

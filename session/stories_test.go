@@ -249,7 +249,7 @@ func TestTwoAcceptAtOnce(t *testing.T) {
 		story(t, func(t *testing.T, w *testkit.World) {
 			alice, bob := w.Endpoint("alice"), w.Endpoint("bob", testkit.Devices(2))
 			sent := alice.IM(bob, "hello")
-			var calls []*session.InstantMessagingCall
+			var calls []session.Call
 			for _, d := range bob.Devices() {
 				call, _ := d.FindToast(d.ExpectToast("alice", "hello").Toast)
 				calls = append(calls, call)

@@ -11,6 +11,13 @@ type ToastMessage struct {
 	Text        string
 }
 
+// The kinds of toast.
+const (
+	toastIM         = "im"
+	toastCall       = "call"
+	toastMissedCall = "missed"
+)
+
 // Why a toast closes.
 const (
 	toastAccepted     = "accepted"
@@ -25,29 +32,33 @@ const (
 // offer is a toast on the screen.
 type offer struct {
 	shown ToastShown
-	call  *InstantMessagingCall
+	call  *call
 	since time.Time
 }
 
 // offerLocked shows the toast of an Incoming call. deadline is zero if nobody will accept by election.
 func (c *InstantMessagingCall) offerLocked(since, deadline time.Time) {
-	e := c.e
-	e.mu.Held()
-	t := ToastShown{
-		Toast: e.nextIDLocked("toast"), Kind: "im", Conversation: c.conv.id, Call: c.id, From: c.conv.peer,
-		Deadline: deadline,
-	}
+	t := ToastShown{Kind: toastIM, Conversation: c.conv.id, Call: c.id, From: c.conv.peer, Deadline: deadline}
 	if c.toast != nil {
 		t.Text = c.toast.Text
 	}
 	c.forecastLocked(&t)
-	c.offer = &offer{shown: t, call: c, since: since}
-	e.toasts[t.Toast] = c.offer
+	c.offer = c.showLocked(t, since)
+}
+
+// showLocked shows a toast that belongs to a call.
+func (c *call) showLocked(t ToastShown, since time.Time) *offer {
+	e := c.e
+	e.mu.Held()
+	t.Toast = e.nextIDLocked("toast")
+	o := &offer{shown: t, call: c, since: since}
+	e.toasts[t.Toast] = o
 	e.publishLocked(t)
+	return o
 }
 
 // forecastLocked says who will accept, as far as it is known now.
-func (c *InstantMessagingCall) forecastLocked(t *ToastShown) {
+func (c *call) forecastLocked(t *ToastShown) {
 	e := c.e
 	order := ranked(e.candidatesLocked(), c.callID)
 	t.MostActive, t.ThisDevice, t.Devices = "", false, nil
@@ -62,7 +73,7 @@ func (c *InstantMessagingCall) forecastLocked(t *ToastShown) {
 }
 
 // closeToastLocked takes the toast away, if one is shown.
-func (c *InstantMessagingCall) closeToastLocked(reason, by string) {
+func (c *call) closeToastLocked(reason, by string) {
 	c.e.mu.Held()
 	if c.offer == nil {
 		return
@@ -73,25 +84,25 @@ func (c *InstantMessagingCall) closeToastLocked(reason, by string) {
 }
 
 // FindToast returns the call a toast offers.
-func (e *Endpoint) FindToast(id string) (*InstantMessagingCall, bool) {
+func (e *Endpoint) FindToast(id string) (Call, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	o, ok := e.toasts[id]
 	if !ok {
 		return nil, false
 	}
-	return o.call, true
+	return o.call.owner, true
 }
 
 // openedLocked says that the user has seen to the call here.
-func (c *InstantMessagingCall) openedLocked() {
+func (c *call) openedLocked() {
 	if c.text != nil {
 		c.conv.seenLocked(c.text.ID)
 	}
 }
 
 // autoAcceptedLocked marks the text as missed until the user comes and looks.
-func (c *InstantMessagingCall) autoAcceptedLocked() {
+func (c *call) autoAcceptedLocked() {
 	if c.text != nil && c.elected {
 		c.text.Missed = true
 		c.conv.missLocked(*c.text)
@@ -100,7 +111,7 @@ func (c *InstantMessagingCall) autoAcceptedLocked() {
 
 // elsewhereLocked says that the user has decided on another device: the conversation is there now (answered elsewhere),
 // or nowhere (declined). The text is not missed.
-func (c *InstantMessagingCall) elsewhereLocked(toast, by, notice string) {
+func (c *call) elsewhereLocked(toast, by, notice string) {
 	e := c.e
 	e.mu.Held()
 	c.closeToastLocked(toast, by)
@@ -119,7 +130,7 @@ func (c *InstantMessagingCall) elsewhereLocked(toast, by, notice string) {
 }
 
 // missedLocked says that nobody answered: the caller gave up.
-func (c *InstantMessagingCall) missedLocked(toast, notice string) {
+func (c *call) missedLocked(toast, notice string) {
 	c.closeToastLocked(toast, "")
 	if c.text != nil && !c.text.Missed {
 		c.text.Missed = true

@@ -16,7 +16,7 @@ import (
 )
 
 // transferWait bounds a transfer: the other side has to reach the target, which may ring.
-const transferWait = maxInvite + 30*time.Second
+const transferWait = maxRinging + 30*time.Second
 
 var errNoOutcome = errors.New("the outcome of the transfer was not told in time")
 
@@ -25,14 +25,19 @@ type transfer struct{ outcome chan int } // capacity 1; the final status from th
 
 // Transfer refers the peer to another address and blocks until the outcome is known. Success ends this call; failure
 // leaves it as it was.
-func (c *InstantMessagingCall) Transfer(ctx context.Context, to string) error {
-	e := c.e
-	e.mu.Blocking()
-	peer := c.conv.peerURI()
-	uri, err := e.Resolve(to)
+func (c *call) Transfer(ctx context.Context, to string) error {
+	uri, err := c.e.Resolve(to)
 	if err != nil {
 		return err
 	}
+	return c.transferTo(ctx, uri, addressOf(uri))
+}
+
+// transferTo refers the peer to an address that is called name in what people read.
+func (c *call) transferTo(ctx context.Context, uri sip.Uri, name string) error {
+	e := c.e
+	e.mu.Blocking()
+	peer := c.conv.peerURI()
 	ctx, stop := e.join(ctx)
 	defer stop()
 	t := &transfer{outcome: make(chan int, 1)}
@@ -54,7 +59,7 @@ func (c *InstantMessagingCall) Transfer(ctx context.Context, to string) error {
 		e.mu.Unlock()
 		return fail("transfer", peer, err)
 	}
-	c.inputMovesLocked(TransferCompleted, why{reason: "transferred to " + addressOf(uri)})
+	c.inputMovesLocked(TransferCompleted, why{reason: "transferred to " + name})
 	e.mu.Unlock()
 	c.hangUp(context.WithoutCancel(ctx), "")
 	_, err = c.await(ctx, over)
@@ -63,7 +68,7 @@ func (c *InstantMessagingCall) Transfer(ctx context.Context, to string) error {
 
 // refer sends the REFER and waits for the NOTIFY that tells the outcome (RFC 3515 §2.4.5). The answer to the REFER tells
 // only that it was understood, and may come after the NOTIFY.
-func (c *InstantMessagingCall) refer(ctx context.Context, dlg *sipua.Dialog, to sip.Uri, t *transfer) error {
+func (c *call) refer(ctx context.Context, dlg *sipua.Dialog, to sip.Uri, t *transfer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, transferWait, errNoOutcome)
 	defer cancel()
 	_, err := dlg.Do(ctx, sip.REFER, "", nil,
@@ -95,7 +100,7 @@ func outcomeOf(code int) error {
 }
 
 // serveNotify takes the progress of our REFER.
-func (c *InstantMessagingCall) serveNotify(req *sipua.Request) error {
+func (c *call) serveNotify(req *sipua.Request) error {
 	event := ""
 	if h := req.GetHeader("Event"); h != nil {
 		event, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(h.Value())), ";")
@@ -119,21 +124,27 @@ func (c *InstantMessagingCall) serveNotify(req *sipua.Request) error {
 	return req.Respond(200, "OK")
 }
 
-// serveRefer does what the other side asks: it makes a session with somebody else and tells how that went. The
-// reference is followed on a goroutine of its own, for the session goes on meanwhile.
-func (c *InstantMessagingCall) serveRefer(req *sipua.Request) error {
-	to, err := referTo(req.Request)
+// referral is what a REFER asks for.
+type referral struct {
+	to      sip.Uri
+	headers []sip.Header // for the INVITE: whom to replace, and who wished it
+}
+
+// serveRefer does what the other side asks: follow makes a session with somebody else and tells how that went. It runs on
+// a goroutine of its own, for the session goes on meanwhile.
+func (c *call) serveRefer(req *sipua.Request, follow func(context.Context, *sipua.Dialog, referral)) error {
+	r, err := readReferral(req.Request)
 	if err != nil {
 		return req.Respond(400, "Bad Request") // RFC 3515 §2.4.2
 	}
 	e := c.e
 	e.mu.Lock()
 	dlg := c.dialog
-	started := live(c.state) && e.goLocked("following a transfer", func(ctx context.Context) { c.follow(ctx, dlg, to) })
+	started := live(c.state) && e.goLocked("following a transfer", func(ctx context.Context) { follow(ctx, dlg, r) })
 	if started {
 		e.publishLocked(Notice{
 			Conversation: c.conv.id, Time: time.Now(),
-			Text: "you are being transferred to " + plaintext.Line(addressOf(to), 256),
+			Text: "you are being transferred to " + plaintext.Line(addressOf(r.to), 256),
 		})
 	}
 	e.mu.Unlock()
@@ -143,11 +154,11 @@ func (c *InstantMessagingCall) serveRefer(req *sipua.Request) error {
 	return req.Respond(202, "Accepted") // what RFC 3515 peers expect; RFC 7647 §5 takes it for a 200
 }
 
-// referTo reads the one Refer-To of a REFER. Only what this endpoint can call is followed.
-func referTo(req *sip.Request) (sip.Uri, error) {
+// readReferral reads the one Refer-To of a REFER. Only what this endpoint can call is followed.
+func readReferral(req *sip.Request) (referral, error) {
 	values := req.GetHeaders("Refer-To")
 	if len(values) != 1 {
-		return sip.Uri{}, errNotAnAddress
+		return referral{}, errNotAnAddress
 	}
 	value := values[0].Value()
 	if _, after, ok := strings.Cut(value, "<"); ok {
@@ -155,40 +166,53 @@ func referTo(req *sip.Request) (sip.Uri, error) {
 	}
 	var uri sip.Uri
 	if err := parseAddress(strings.TrimSpace(value), &uri); err != nil {
-		return sip.Uri{}, err
+		return referral{}, err
 	}
 	if method, ok := uri.UriParams.Get("method"); ok && !strings.EqualFold(method, "INVITE") {
-		return sip.Uri{}, errNotAnAddress
+		return referral{}, errNotAnAddress
 	}
-	return uri, nil
+	to, headers, err := sipua.Referred(uri)
+	if err != nil {
+		return referral{}, err
+	}
+	if by := req.GetHeader("Referred-By"); by != nil { // RFC 3892 §2.1
+		headers = append(headers, sip.NewHeader("Referred-By", by.Value()))
+	}
+	return referral{to: to, headers: headers}, nil
 }
 
 // follow makes the session that a REFER asks for and notifies its progress.
-func (c *InstantMessagingCall) follow(ctx context.Context, dlg *sipua.Dialog, to sip.Uri) {
+func (c *InstantMessagingCall) follow(ctx context.Context, dlg *sipua.Dialog, r referral) {
 	e := c.e
 	e.mu.Blocking()
-	c.notifyRefer(ctx, dlg, 100, "Trying", "active;expires=120")
+	c.notifyRefer(ctx, dlg, 100, "Trying")
 	e.mu.Lock()
-	conv := e.conversationLocked(target(to), Party{URI: plaintext.Line(addressOf(to), 256)})
+	conv := e.conversationLocked(target(r.to), Party{URI: plaintext.Line(addressOf(r.to), 256)})
 	call := conv.newIMLocked(Outbound)
 	e.mu.Unlock()
-	_, err := call.establish(ctx, to, nil)
+	_, err := call.establish(ctx, r.to, nil)
+	c.notifyOutcome(ctx, dlg, err)
+}
+
+// notifyOutcome tells how following a REFER went.
+func (c *call) notifyOutcome(ctx context.Context, dlg *sipua.Dialog, err error) {
 	code, reason := 200, "OK"
 	if err != nil {
 		if code = statusOf(err); code < 300 {
 			code = 503
 		}
 		reason = "Failed"
-		e.log.Info("transfer could not be followed", "err", err)
+		c.e.log.Info("transfer could not be followed", "err", err)
 	}
-	c.notifyRefer(ctx, dlg, code, reason, "terminated;reason=noresource")
+	c.notifyRefer(ctx, dlg, code, reason)
 }
 
-func (c *InstantMessagingCall) notifyRefer(ctx context.Context, dlg *sipua.Dialog, code int, reason, state string) {
-	if err := c.flow.lock(ctx); err != nil {
-		return
+// notifyRefer tells how far following a REFER is (RFC 3515 §2.4.5). A final status ends the subscription.
+func (c *call) notifyRefer(ctx context.Context, dlg *sipua.Dialog, code int, reason string) {
+	state := "active;expires=240"
+	if code >= 200 {
+		state = "terminated;reason=noresource"
 	}
-	defer c.flow.unlock()
 	frag := body.Sipfrag{Code: code, Reason: reason}
 	_, err := dlg.Do(ctx, sip.NOTIFY, body.TypeSipfrag+";version=2.0", frag.Marshal(),
 		sip.NewHeader("Event", "refer"), sip.NewHeader("Subscription-State", state))

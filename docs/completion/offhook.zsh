@@ -42,6 +42,12 @@ _offhook_headless() {
 		'--no-register[Place and accept calls without a registrar.]' \
 		'--no-publish[Do not publish or use device state.]' \
 		'--toast-timeout=[Accept window of a forked message.]:10s:' \
+		'--mic=[What is sent\: device, silence, tone\:HZ, file\:PATH.wav (,loop appended repeats it), or a device'\''s name.]:DEVICE:' \
+		'--speaker=[Where received audio goes\: device, discard, file\:PATH.wav, or a device'\''s name.]:DEVICE:' \
+		'--media-listen=[Local address for RTP; port 0 picks one, FIRST-LAST is a range.]:HOST\:PORT:' \
+		'--answer=[Audio calls wait (manual) or are answered at once (auto).]:HOW:(manual auto)' \
+		'--codecs=[Codecs to offer and accept, best first\: opus,g722,pcmu,pcma.]:LIST,...:' \
+		'--srtp=[Encryption of media\: off, opportunistic or required.]:HOW:(off opportunistic required)' \
 		'--help[Show context-sensitive help.]' \
 		'--config=[Configuration file.]:FILE:_files' \
 		'--profile=[Profile\: its own settings, state, history and control socket.]:NAME:' \
@@ -61,8 +67,20 @@ _offhook_ctl() {
 		'--log=[Log file; the log never goes to the terminal.]:FILE:_files' \
 		'--log-level=[Least severe log entries\: debug, info, warn or error.]:LEVEL:(debug info warn error)' \
 		'--sip-trace=[Write every SIP message to FILE, without credentials.]:FILE:_files' \
-		'1:method:(im.send im.compose conversation.list conversation.end conversation.can call.answer call.decline call.forward call.transfer call.hangup toast.list toast.accept toast.decline toast.dismiss presence.set presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import history.list history.search status quit)' \
+		'1:method:(im.send im.compose conversation.list conversation.end conversation.can call.dial call.answer call.decline call.forward call.transfer call.hangup call.hold call.resume call.mute call.unmute call.dtmf call.conference call.leave call.stats call.record audio.devices audio.select audio.levels audio.test toast.list toast.accept toast.decline toast.dismiss presence.set presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import history.list history.search status quit)' \
 		'*:parameter:'
+}
+
+_offhook_devices() {
+	_arguments \
+		'--json[One JSON array.]' \
+		'--help[Show context-sensitive help.]' \
+		'--config=[Configuration file.]:FILE:_files' \
+		'--profile=[Profile\: its own settings, state, history and control socket.]:NAME:' \
+		'--state-dir=[Directory for history, instance id and control socket.]:DIR:_files -/' \
+		'--log=[Log file; the log never goes to the terminal.]:FILE:_files' \
+		'--log-level=[Least severe log entries\: debug, info, warn or error.]:LEVEL:(debug info warn error)' \
+		'--sip-trace=[Write every SIP message to FILE, without credentials.]:FILE:_files'
 }
 
 _offhook_config_check() {
@@ -143,6 +161,7 @@ _offhook() {
 			'server:The embedded server alone\: registrar, forking proxy, presence, stored messages.'
 			'headless:One endpoint without a UI\: JSON-RPC 2.0, one object a line, on stdin and stdout.'
 			'ctl:Call a running instance over its control socket.'
+			'devices:The audio devices, one a line.'
 			'config:Check the configuration, or write a first one.'
 			'version:Version, Go version, codecs and audio backends compiled in.'
 		)
@@ -153,6 +172,7 @@ _offhook() {
 		server) _offhook_server ;;
 		headless) _offhook_headless ;;
 		ctl) _offhook_ctl ;;
+		devices) _offhook_devices ;;
 		config) _offhook_config ;;
 		version) _offhook_version ;;
 		esac ;;

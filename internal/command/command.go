@@ -50,9 +50,12 @@ type Arg struct {
 	Show     string // in the usage: WHO
 	Kind     Kind
 	Optional bool
-	Rest     bool // takes the rest of the line as it is
-	List     bool // takes all further words as a list
-	Choices  []string
+	Rest     bool     // takes the rest of the line as it is
+	List     bool     // takes all further words as a list
+	Choices  []string // of a Choice; of other kinds words that are accepted besides
+	// Other is the parameter of a word of another sort: of WhoOrCall the one for a call, else one that a word of Choices
+	// sets to true.
+	Other string
 }
 
 // Kind of a word, for completion.
@@ -63,8 +66,12 @@ const (
 	Word Kind = iota
 	Who       // a contact, a peer, an address
 	File
-	Choice // one of Arg.Choices
-	Name   // the name of a command
+	Choice    // one of Arg.Choices
+	Name      // the name of a command
+	Call      // a live call
+	WhoOrCall // Who, or a live call, which becomes the argument's Other parameter
+	Microphone
+	Speaker
 )
 
 // Focus names what a command typed in a window applies to.
@@ -72,9 +79,11 @@ type Focus int
 
 // What a form takes from the window it is typed in.
 const (
-	NoFocus Focus = iota
-	OnConversation
-	OnCall
+	NoFocus        Focus = iota
+	OnConversation       // unless the line names somebody
+	OnCall               // the call that is offered, else the session of messages
+	OnAudio              // the audio call
+	OnAnyCall            // the audio call, else the session
 	OnToast
 )
 
@@ -87,7 +96,7 @@ type runFunc func(ctx context.Context, env *Env, raw params) (result any, wait O
 
 // Table returns all commands, in the order in which help shows them.
 func Table() []Command {
-	return slices.Concat(messageCommands(), callCommands(), toastCommands(), presenceCommands(), contactCommands(),
+	return slices.Concat(messageCommands(), callCommands(), audioCallCommands(), audioCommands(), toastCommands(), presenceCommands(), contactCommands(),
 		historyCommands(), programCommands(), windowCommands())
 }
 

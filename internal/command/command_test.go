@@ -55,15 +55,18 @@ func TestTable(t *testing.T) {
 				forms[name] = true
 			}
 			for _, a := range f.Args {
-				known := slices.ContainsFunc(c.Params, func(p Param) bool { return p.Name == a.Param })
-				if c.Method != "" && !known {
-					t.Errorf("/%s: %s has no parameter %s", f.Name, c.Method, a.Param)
+				for _, name := range []string{a.Param, a.Other} {
+					known := slices.ContainsFunc(c.Params, func(p Param) bool { return p.Name == name })
+					if c.Method != "" && name != "" && !known {
+						t.Errorf("/%s: %s has no parameter %s", f.Name, c.Method, name)
+					}
 				}
 			}
 		}
 	}
 	for _, method := range strings.Fields(`status im.send im.compose conversation.list conversation.end conversation.can call.answer
-		call.decline call.forward call.hangup call.transfer toast.list toast.accept toast.decline toast.dismiss presence.set
+		call.decline call.forward call.hangup call.transfer call.dial call.hold call.resume call.mute call.unmute call.dtmf
+		call.stats call.record call.conference call.leave audio.devices audio.select audio.levels audio.test toast.list toast.accept toast.decline toast.dismiss presence.set
 		presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import
 		history.search history.list quit`) {
 		if _, ok := Find(method); !ok {
@@ -73,7 +76,7 @@ func TestTable(t *testing.T) {
 }
 
 func TestParseLine(t *testing.T) {
-	at := Place{Conversation: "k1", Call: "c1", Toast: "t1"}
+	at := Place{Conversation: "k1", Call: "c1", Audio: "a1", Toast: "t1"}
 	for _, tt := range []struct {
 		line   string
 		method string
@@ -96,6 +99,26 @@ func TestParseLine(t *testing.T) {
 		{"/search zürich train", "history.search", map[string]any{"query": "zürich train", "conversation": "k1"}},
 		{"/query bob", "", map[string]any{"to": "bob"}},
 		{"/q", "quit", map[string]any{}},
+		{"/call", "call.dial", map[string]any{"conversation": "k1"}},
+		{"/call bob", "call.dial", map[string]any{"to": "bob"}},
+		{"/answer", "call.answer", map[string]any{"call": "c1"}},
+		{"/answer #3", "call.answer", map[string]any{"call": "#3"}},
+		{"/hangup", "call.hangup", map[string]any{"call": "a1"}},
+		{"/hold", "call.hold", map[string]any{"call": "a1"}},
+		{"/resume #12", "call.resume", map[string]any{"call": "#12"}},
+		{"/dtmf 1234#", "call.dtmf", map[string]any{"call": "a1", "digits": "1234#"}},
+		{"/transfer carol", "call.transfer", map[string]any{"call": "a1", "to": "carol"}},
+		{"/transfer #7", "call.transfer", map[string]any{"call": "a1", "replaces": "#7"}},
+		{"/transfer 7", "call.transfer", map[string]any{"call": "a1", "to": "7"}},
+		{"/conf", "call.conference", map[string]any{}},
+		{"/conf #3 #4", "call.conference", map[string]any{"calls": []string{"#3", "#4"}}},
+		{"/record", "call.record", map[string]any{"call": "a1"}},
+		{"/record stop", "call.record", map[string]any{"call": "a1", "stop": true}},
+		{`/record "to bob.wav"`, "call.record", map[string]any{"call": "a1", "file": "to bob.wav"}},
+		{"/stats", "call.stats", map[string]any{"call": "a1"}},
+		{`/mic "USB Headset"`, "audio.select", map[string]any{"capture": "USB Headset"}},
+		{"/ringer default USB", "audio.select", map[string]any{"ringers": []string{"default", "USB"}}},
+		{"/test", "audio.test", map[string]any{}},
 	} {
 		inv, err := ParseLine(tt.line, at)
 		if err != nil || inv.Command.Method != tt.method || !reflect.DeepEqual(inv.Params, tt.params) {
@@ -108,7 +131,7 @@ func TestParseLine(t *testing.T) {
 		"/msg bob   ":      "TEXT is missing",
 		"/presence asleep": "\"asleep\" is not available, busy, dnd, away, offline: /presence AVAILABILITY [NOTE]",
 		"/close now":       "\"now\" is too much: /close",
-		"/mesg bob":        "no command /mesg; perhaps /msg; // sends text that begins with a slash",
+		"/mesg bob":        "no command /mesg; perhaps /msg, /mute, /mic; // sends text that begins with a slash",
 		"/":                "/help lists them",
 		"/zzz":             "/help lists them",
 	} {
@@ -116,7 +139,17 @@ func TestParseLine(t *testing.T) {
 			t.Errorf("%s: %v; want %s", line, err, want)
 		}
 	}
-	for _, line := range []string{"/close", "/answer", "/dismiss"} {
+	// Where there is no call in the window, the only one is meant, wherever it is. A session of messages is ended too, but
+	// not put on hold.
+	for line, at := range map[string]Place{"/hangup": {}, "/answer": {}, "/hold": {Call: "c1"}} {
+		if inv, err := ParseLine(line, at); err != nil || len(inv.Params) > 0 {
+			t.Errorf("%s: %v, %v", line, inv.Params, err)
+		}
+	}
+	if inv, err := ParseLine("/hangup", Place{Call: "c1"}); err != nil || inv.Params["call"] != "c1" {
+		t.Errorf("a session of messages: %v, %v", inv.Params, err)
+	}
+	for _, line := range []string{"/close", "/dismiss"} {
 		if _, err := ParseLine(line, Place{}); err == nil || !strings.HasPrefix(err.Error(), line+": ") {
 			t.Errorf("%s in an empty window: %v", line, err)
 		}
@@ -142,11 +175,16 @@ func TestComplete(t *testing.T) {
 	e := newEnv(t)
 	for _, tt := range []struct{ line, want string }{
 		{"/ms", "/|msg "},
-		{"/de", "/|decline "},
+		{"/dec", "/|decline "},
+		{"/de", "/|decline |device "},
 		{"/msg b", `/msg |"Bob Martin" |bob@example.org `},
 		{"/msg ", `/msg |"Bob Martin" |Carol |bob@example.org |carol@home.example `},
 		{`/msg "Bob M`, `/msg |"Bob Martin" `},
 		{"/msg bob hel", "/msg bob |"},
+		{"/call c", "/call |Carol |carol@home.example "},
+		{"/call ne", "/call |next "},
+		{"/record sto", "/record |stop "},
+		{"/mic ", "/mic |"},
 		{"/presence b", "/presence |busy "},
 		{"/help pre", "/help |presence "},
 		{"/import " + dir + "/p", "/import |" + dir + "/people.vcf |" + dir + "/pictures dir/"},
@@ -175,6 +213,13 @@ func TestParamsAreChecked(t *testing.T) {
 		{"im.send", `["bob","x"]`, "params must be an object"},
 		{"im.send", `{`, "not valid JSON"},
 		{"status", `{"x":1}`, "accepted: no parameters"},
+		{"call.dial", `{}`, "call.dial: to or conversation is missing"},
+		{"call.dtmf", `{"call":"c"}`, "digits is missing; accepted: [call], digits"},
+		{"call.dtmf", `{"call":"c","digits":"12x"}`, `digits "12x" are not all keys; accepted: 0-9 * # A-D`},
+		{"call.transfer", `{"call":"c"}`, "to or replaces is missing"},
+		{"call.transfer", `{"call":"c","to":"bob","replaces":"d"}`, "give to or replaces, not both"},
+		{"call.conference", `{"calls":"c"}`, "calls must be an array of strings (two or more calls)"},
+		{"call.record", `{"call":"c","file":"x.wav","stop":true}`, "give file or stop, not both"},
 		{"contacts.add", `{"uri":"bob","groups":"Team"}`, "groups must be an array of strings"},
 		{"history.list", `{"limit":"many"}`, "limit must be an integer (1 to 1000, 50 by default)"},
 		{"presence.set", `{}`, "availability or note is missing"},
@@ -189,7 +234,7 @@ func TestParamsAreChecked(t *testing.T) {
 		}
 	}
 	var missing *MethodError
-	if _, err := e.Call(t.Context(), "call.dial", nil); !errors.As(err, &missing) {
+	if _, err := e.Call(t.Context(), "call.dail", nil); !errors.As(err, &missing) {
 		t.Errorf("a method that does not exist: %v", err)
 	}
 	if _, err := e.Call(t.Context(), "", nil); !errors.As(err, &missing) {
@@ -203,7 +248,8 @@ func TestUnknownSubjects(t *testing.T) {
 		"im.send": `{"conversation":"x","text":"hi"}`, "conversation.end": `{"conversation":"x"}`, "call.answer": `{"call":"x"}`,
 		"call.decline": `{"call":"x"}`, "toast.accept": `{"toast":"x"}`, "toast.dismiss": `{"toast":"x"}`,
 		"conversation.can": `{"conversation":"x","action":"send"}`, "contacts.remove": `{"uri":"nobody"}`,
-		"call.transfer": `{"call":"x","to":"bob"}`,
+		"call.transfer": `{"call":"x","to":"bob"}`, "call.hold": `{"call":"audio-99"}`, "call.mute": `{"call":"99"}`, "call.hangup": `{}`,
+		"call.resume": `{}`, "call.dtmf": `{"digits":"1"}`, "call.stats": `{}`, "call.record": `{"stop":true}`,
 	} {
 		_, err := e.Call(t.Context(), method, json.RawMessage(params))
 		var known *session.Error
@@ -256,7 +302,7 @@ func FuzzLine(f *testing.F) {
 	}
 	e := newEnv(f)
 	f.Fuzz(func(t *testing.T, line string) {
-		inv, err := ParseLine(line, Place{"k", "c", "t"})
+		inv, err := ParseLine(line, Place{"k", "c", "a", "t"})
 		if err == nil && inv.Command.Method != "" {
 			raw, err := json.Marshal(inv.Params)
 			if err != nil {

@@ -69,16 +69,35 @@ func complete(from int, prefix string, all []string) Completion {
 func (e *Env) candidates(a Arg, prefix string) []string {
 	switch a.Kind {
 	case Who:
-		return e.people()
+		return append(e.people(), a.Choices...)
 	case Choice:
 		return a.Choices
 	case Name:
 		return formNames()
 	case File:
-		return files(prefix)
+		return append(files(prefix), a.Choices...)
+	case Call:
+		return e.calls()
+	case WhoOrCall:
+		return append(e.calls(), e.people()...)
+	case Microphone:
+		return e.devices(true)
+	case Speaker:
+		return e.devices(false)
 	case Word:
 	}
 	return nil
+}
+
+// calls are the audio calls, as they are written short.
+func (e *Env) calls() []string {
+	var out []string
+	for _, c := range e.Endpoint.Snapshot().Calls {
+		if number, ok := strings.CutPrefix(c.Call, kindAudio+"-"); ok && isAudio(c) && anyCall.fits(c) {
+			out = append(out, "#"+number)
+		}
+	}
+	return out
 }
 
 // people are contacts by name, then those of conversations, latest first, by user or address.

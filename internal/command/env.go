@@ -28,11 +28,16 @@ type Env struct {
 	Endpoint *session.Endpoint
 	Contacts *contacts.Book
 	History  History // nil: nothing is kept
+	Audio    Audio   // nil: there is no sound
 	Version  string
+	// Recordings is the directory of recordings that are given no file.
+	Recordings string
 	// Quit ends the program's calls and registration. It blocks until that is done; the front end ends itself after it.
 	Quit func(context.Context) error
 
-	ops sync.WaitGroup // operations that were not waited for
+	ops   sync.WaitGroup // operations that were not waited for
+	known knownDevices
+	lease lease
 }
 
 // Call runs a method. args is anything that marshals to a JSON object of parameters, or nil; a json.RawMessage is taken
@@ -75,7 +80,10 @@ func (e *Env) Call(ctx context.Context, method string, args any) (any, error) {
 }
 
 // Wait waits for operations that nobody waits for. Call it after the endpoint is closed, which ends them.
-func (e *Env) Wait() { e.ops.Wait() }
+func (e *Env) Wait() {
+	e.lease.end()
+	e.ops.Wait()
+}
 
 // waitParam is accepted by every method with an Operation.
 type waitParam struct {

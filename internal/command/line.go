@@ -1,16 +1,19 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 )
 
 // Place is where a line is typed: what the window shows. Empty fields are what it does not have.
 type Place struct {
 	Conversation string
-	Call         string // its live call or the one it is offered
+	Call         string // its session of messages, or the call it is offered
+	Audio        string // its audio call
 	Toast        string // the toast on top
 }
 
@@ -49,7 +52,8 @@ func ParseLine(line string, at Place) (Invocation, error) {
 		if err != nil {
 			return inv, fmt.Errorf("%w: %s", err, f.Usage())
 		}
-		inv.Params[a.Param], rest = value, left
+		name, value := a.sort(value)
+		inv.Params[name], rest = value, left
 	}
 	if strings.TrimSpace(rest) != "" {
 		return inv, fmt.Errorf("%.40q is too much: %s", strings.TrimSpace(rest), f.Usage())
@@ -86,6 +90,19 @@ func (a Arg) take(line string) (value any, rest string, err error) {
 	return nil, "", fmt.Errorf("%.40q is not %s", word, strings.Join(a.Choices, ", "))
 }
 
+// sort tells which parameter a word becomes.
+func (a Arg) sort(value any) (param string, as any) {
+	word, _ := value.(string)
+	switch {
+	case a.Other == "":
+	case a.Kind == WhoOrCall && strings.HasPrefix(word, "#"):
+		return a.Other, word
+	case a.Kind != WhoOrCall && slices.Contains(a.Choices, word):
+		return a.Other, true
+	}
+	return a.Param, value
+}
+
 // cutWord cuts the first word, which may be quoted, and the spaces behind it.
 func cutWord(line string) (word, rest string) {
 	if strings.HasPrefix(line, `"`) {
@@ -99,24 +116,33 @@ func cutWord(line string) (word, rest string) {
 
 // focus adds the parameter that the window gives.
 func (inv *Invocation) focus(at Place) error {
+	call := ""
 	switch inv.Form.Focus {
 	case OnConversation:
+		if _, named := inv.Params["to"]; named {
+			return nil
+		}
 		if at.Conversation != "" {
 			inv.Params["conversation"] = at.Conversation
 		} else if inv.Command.required("conversation") {
 			return fmt.Errorf("%s: there is no conversation in this window", inv.Form.Usage())
 		}
 	case OnCall:
-		if at.Call == "" {
-			return fmt.Errorf("%s: there is no call in this window", inv.Form.Usage())
-		}
-		inv.Params["call"] = at.Call
+		call = at.Call
+	case OnAudio:
+		call = at.Audio
+	case OnAnyCall:
+		call = cmp.Or(at.Audio, at.Call)
 	case OnToast:
 		if at.Toast == "" {
 			return fmt.Errorf("%s: nothing is offered", inv.Form.Usage())
 		}
 		inv.Params["toast"] = at.Toast
 	case NoFocus:
+	}
+	// Without a call in the window Env.Call finds the only one that can be meant.
+	if _, named := inv.Params["call"]; call != "" && !named {
+		inv.Params["call"] = call
 	}
 	return nil
 }

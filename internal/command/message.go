@@ -45,7 +45,7 @@ func messageCommands() []Command {
 			Summary: "whether an action is possible now, and if not why",
 			Params: []Param{
 				{Name: "conversation", Type: String, Required: true},
-				{Name: "action", Type: String, Required: true, Help: "send, call, park, transfer or end"},
+				{Name: "action", Type: String, Required: true, Help: "send, call, answer, hangup, hold, resume, mute, dtmf, transfer, record, conference, park or end"},
 			},
 			run: immediate(canAct),
 		},
@@ -88,7 +88,7 @@ func sendMessage(e *Env, p sendParams) (any, Operation, error) {
 	if p.Text == "" {
 		return nil, nil, &ParamError{Method: "im.send", Problem: "text is empty"}
 	}
-	conversation, err := e.conversation(p.To, p.Conversation)
+	conversation, err := e.conversation("im.send", p.To, p.Conversation)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -142,10 +142,10 @@ func (e *Env) markRead(ctx context.Context, peer string) {
 }
 
 // conversation finds the conversation that exactly one of to and id names.
-func (e *Env) conversation(to, id string) (*session.Conversation, error) {
+func (e *Env) conversation(method, to, id string) (*session.Conversation, error) {
 	switch {
 	case to != "" && id != "":
-		return nil, &ParamError{Method: "im.send", Problem: "give to or conversation, not both"}
+		return nil, &ParamError{Method: method, Problem: "give to or conversation, not both"}
 	case id != "":
 		return e.find(id)
 	case to != "":
@@ -155,7 +155,7 @@ func (e *Env) conversation(to, id string) (*session.Conversation, error) {
 		}
 		return e.Endpoint.Conversation(address)
 	default:
-		return nil, &ParamError{Method: "im.send", Problem: "to or conversation is missing"}
+		return nil, &ParamError{Method: method, Problem: "to or conversation is missing"}
 	}
 }
 

@@ -48,6 +48,7 @@ func windowCommands() []Command {
 		window("go to a window by number or name, or next and previous", Form{Name: "win", Args: []Arg{
 			{Param: "window", Show: "N|NAME|next|+1|-1", Kind: Who},
 		}}),
+		window("choose microphone, speaker and ringers, and see their levels", Form{Name: "device", Aliases: []string{"devices"}}),
 		window("the contact list", Form{Name: "contacts"}),
 		window("go to the first unread line", Form{Name: "unread"}),
 		window("the log of this session", Form{Name: "log"}),

@@ -20,7 +20,7 @@ func toastCommands() []Command {
 			Summary: "accept what a toast offers",
 			Params:  waitable(toast),
 			run: waiting(func(e *Env, p toastParam) (any, Operation, error) {
-				return e.onToast(p, (*session.InstantMessagingCall).Accept)
+				return e.onToast(p, session.Call.Accept)
 			}),
 		}, {
 			Method:  "toast.decline",
@@ -41,7 +41,7 @@ type toastParam struct {
 	Toast string `json:"toast"`
 }
 
-func (e *Env) findToast(id string) (*session.InstantMessagingCall, error) {
+func (e *Env) findToast(id string) (session.Call, error) {
 	c, ok := e.Endpoint.FindToast(id)
 	if !ok {
 		return nil, unknown("toast", id)
@@ -49,7 +49,7 @@ func (e *Env) findToast(id string) (*session.InstantMessagingCall, error) {
 	return c, nil
 }
 
-func (e *Env) onToast(p toastParam, do func(*session.InstantMessagingCall, context.Context) error) (any, Operation, error) {
+func (e *Env) onToast(p toastParam, do func(session.Call, context.Context) error) (any, Operation, error) {
 	c, err := e.findToast(p.Toast)
 	if err != nil {
 		return nil, nil, err
@@ -62,7 +62,7 @@ func declineToast(e *Env, p struct {
 	Everywhere bool   `json:"everywhere"`
 },
 ) (any, Operation, error) {
-	return e.onToast(toastParam{p.Toast}, func(c *session.InstantMessagingCall, ctx context.Context) error {
+	return e.onToast(toastParam{p.Toast}, func(c session.Call, ctx context.Context) error {
 		return c.Decline(ctx, p.Everywhere)
 	})
 }

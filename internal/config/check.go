@@ -54,6 +54,7 @@ func (c Config) wrong() []wrong {
 	} else if d.Duration < time.Second || d.Duration > 2*time.Minute {
 		refuse("im.toast_timeout", "%v is out of range; accepted are 1s to 2m", d.Duration)
 	}
+	out = append(out, c.Audio.wrong()...)
 	out = append(out, c.wrongWords()...)
 	return out
 }
@@ -62,7 +63,7 @@ func (c Config) wrong() []wrong {
 func (c Config) wrongWords() []wrong {
 	var out []wrong
 	for key, value := range map[string]string{
-		"ui.notifications": c.UI.Notifications, "log.level": c.Log.Level,
+		"ui.notifications": c.UI.Notifications, "log.level": c.Log.Level, "audio.srtp": c.Audio.SRTP, "audio.answer": c.Audio.Answer,
 	} {
 		if s, _ := find(key); !slices.Contains(s.values, value) {
 			out = append(out, wrong{key, fmt.Sprintf("%.40q is not accepted; accepted are %s", value, strings.Join(s.values, ", "))})
@@ -172,8 +173,13 @@ func checkPrivate(path string) error {
 
 // expand makes paths absolute: ~/ is the home directory, others are relative to the directory of the file.
 func (c *Config) expand(dir string) {
-	for _, p := range []*string{&c.Account.PasswordFile, &c.Log.File} {
+	for _, p := range []*string{&c.Account.PasswordFile, &c.Log.File, &c.Audio.RingTone, &c.Audio.RecordingDir} {
 		*p = expandPath(*p, dir)
+	}
+	for _, device := range []*string{&c.Audio.Capture, &c.Audio.Playback} {
+		if file, ok := strings.CutPrefix(*device, filePrefix); ok {
+			*device = filePrefix + expandPath(file, dir)
+		}
 	}
 	for i := range c.TLS.CAFiles {
 		c.TLS.CAFiles[i] = expandPath(c.TLS.CAFiles[i], dir)

@@ -8,6 +8,7 @@ type Config struct {
 	Account  Account  `toml:"account" doc:"Who you are and where you sign in."`
 	TLS      TLS      `toml:"tls" doc:"Whom to trust on encrypted connections."`
 	IM       IM       `toml:"im" doc:"Instant messages."`
+	Audio    Audio    `toml:"audio" doc:"Calls: devices, codecs, encryption and recordings. \"offhook devices\" lists the devices."`
 	Presence Presence `toml:"presence" doc:"What others, and your own other devices, learn of this device."`
 	UI       UI       `toml:"ui" doc:"The terminal UI."`
 	Log      Log      `toml:"log" doc:"The log; it never goes to the terminal."`
@@ -39,6 +40,23 @@ type TLS struct {
 // IM settings.
 type IM struct {
 	ToastTimeout Duration `toml:"toast_timeout" doc:"How long a message that is offered to several of your devices waits for a click before the most active one accepts it." default:"\"10s\""`
+}
+
+// Audio settings.
+type Audio struct {
+	Capture      string   `toml:"capture" doc:"The microphone: default, a device's id or an unambiguous part of its name, silence, tone:HZ, or file:PATH.wav with ,loop appended to repeat it." default:"\"default\""`
+	Playback     string   `toml:"playback" doc:"The speaker: default, a device's id or an unambiguous part of its name, discard, or file:PATH.wav to write what is heard." default:"\"default\""`
+	Ringers      []string `toml:"ringers" doc:"The speakers that ring, named like playback; without it the speaker of the calls, \"discard\" for none." example:"[\"USB headset\", \"default\"]"`
+	RingTone     string   `toml:"ring_tone" doc:"WAV file that is played when somebody calls; without it a ringing tone is made." example:"~/sounds/ring.wav"`
+	Echo         bool     `toml:"echo_cancellation" doc:"Take the sound of the speaker out of the microphone's." default:"true"`
+	Noise        bool     `toml:"noise_suppression" doc:"Take steady noise out of the microphone's sound." default:"true"`
+	Gain         bool     `toml:"auto_gain" doc:"Bring the microphone to an even level." default:"true"`
+	Limiter      bool     `toml:"limiter" doc:"Keep what is too loud from clipping." default:"true"`
+	Codecs       []string `toml:"codecs" doc:"The codecs to offer and accept, best first." default:"[\"opus\", \"g722\", \"pcmu\", \"pcma\"]" values:"opus g722 pcmu pcma"`
+	SRTP         string   `toml:"srtp" doc:"Whether media are encrypted: never, where the other side can, or always; a call that would not be is then refused." default:"\"opportunistic\"" values:"off opportunistic required"`
+	MediaListen  string   `toml:"media_listen" doc:"Local address for RTP, host:port or host:first-last for a range of ports; port 0 picks any. Without it the address that SIP uses." example:"192.0.2.7:16384-16583"`
+	Answer       string   `toml:"answer" doc:"Whether a call waits for you or is answered at once." default:"\"manual\"" values:"manual auto"`
+	RecordingDir string   `toml:"recordings" doc:"Directory for recordings; without it recordings in the state directory." example:"~/recordings"`
 }
 
 // Presence settings.
@@ -81,8 +99,12 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 // Default is a configuration with every default and no account.
 func Default() Config {
 	return Config{
-		Account:  Account{Register: true},
-		IM:       IM{ToastTimeout: Duration{Duration: 10 * time.Second}},
+		Account: Account{Register: true},
+		IM:      IM{ToastTimeout: Duration{Duration: 10 * time.Second}},
+		Audio: Audio{
+			Capture: "default", Playback: "default", Echo: true, Noise: true, Gain: true, Limiter: true,
+			Codecs: []string{"opus", "g722", "pcmu", "pcma"}, SRTP: "opportunistic", Answer: "manual",
+		},
 		Presence: Presence{Publish: true},
 		UI:       UI{Mouse: true, Notifications: "auto"},
 		Log:      Log{Level: "info"},

@@ -24,6 +24,19 @@ instance = "urn:uuid:00000000-0000-4000-8000-00000000c0de"
 device_name = "DESK"
 [im]
 toast_timeout = "12s"
+[audio]
+capture = "tone:440"
+playback = "file:~/heard.wav"
+ringers = ["USB", "default"]
+echo_cancellation = false
+noise_suppression = false
+auto_gain = false
+limiter = false
+codecs = ["pcma", "opus"]
+srtp = "required"
+media_listen = "127.0.0.1:20000-20099"
+answer = "auto"
+recordings = "calls"
 [presence]
 publish = false
 hide_idle = true
@@ -47,7 +60,11 @@ func TestParse(t *testing.T) {
 			Server: "sip:127.0.0.1:5060;transport=tcp", Listen: "127.0.0.1:0", DeviceName: "DESK",
 			Instance: "urn:uuid:00000000-0000-4000-8000-00000000c0de",
 		},
-		IM:       IM{Duration{Duration: 12 * time.Second}},
+		IM: IM{Duration{Duration: 12 * time.Second}},
+		Audio: Audio{
+			Capture: "tone:440", Playback: "file:/home/alice/heard.wav", Ringers: []string{"USB", "default"}, Codecs: []string{"pcma", "opus"},
+			SRTP: "required", MediaListen: "127.0.0.1:20000-20099", Answer: "auto", RecordingDir: "/etc/calls",
+		},
 		Presence: Presence{HideIdle: true},
 		UI:       UI{Notifications: "bell"},
 		Log:      Log{"/home/alice/x.log", "debug"},
@@ -73,7 +90,7 @@ func TestProblems(t *testing.T) {
 		{"[account]\n\n  aor = 5", "f:3: account.aor must be text in quotes, e.g. \"sip:alice@example.org\""},
 		{"[account]\nregister = \"yes\"", "f:2: account.register must be true or false"},
 		{"[account]\nservr = \"x\"", "f:2: unknown key account.servr; accepted in [account] are aor, display_name,"},
-		{"[acount]\naor = \"x\"", "f:1: unknown key acount; accepted are the tables account, tls, im, presence, ui, log"},
+		{"[acount]\naor = \"x\"", "f:1: unknown key acount; accepted are the tables account, tls, im, audio, presence, ui, log"},
 		{"top = 1", "f:1: unknown key top; accepted are the tables account"},
 		{"[account]\nserver = \"example.org\"", "f:2: account.server: \"example.org\" is not a server; expected sip:host:port;transport=udp, tcp or tls"},
 		{"[account]\nserver = \"sip:x;transport=ws\"", "transport \"ws\" is not supported; accepted are udp, tcp, tls"},
@@ -90,6 +107,23 @@ func TestProblems(t *testing.T) {
 		{"[im]\ntoast_timeout = \"soon\"", "f:2: im.toast_timeout: \"soon\" is not a duration; expected a number with a unit"},
 		{"[im]\ntoast_timeout = 10", "f:2: im.toast_timeout: \"10\" is not a duration"},
 		{"[im]\ntoast_timeout = \"1h\"", "f:2: im.toast_timeout: 1h0m0s is out of range; accepted are 1s to 2m"},
+		{"[audio]\ncodecs = [\"opus\", \"g729\"]", "f:2: audio.codecs: \"g729\" is not a codec; accepted are opus, g722, pcmu, pcma"},
+		{"[audio]\ncodecs = [\"pcmu\", \"pcmu\"]", "f:2: audio.codecs: \"pcmu\" is there twice"},
+		{"[audio]\ncodecs = []", "f:2: audio.codecs: is empty; accepted are opus"},
+		{"[audio]\ncodecs = \"opus\"", "f:2: audio.codecs must be a list of \"opus\", \"g722\", \"pcmu\", \"pcma\""},
+		{"[audio]\nsrtp = \"on\"", "f:2: audio.srtp: \"on\" is not accepted; accepted are off, opportunistic, required"},
+		{"[audio]\nanswer = \"yes\"", "f:2: audio.answer: \"yes\" is not accepted; accepted are manual, auto"},
+		{"[audio]\nmedia_listen = \"5004\"", "f:2: audio.media_listen: \"5004\" is not an IP address and port"},
+		{"[audio]\nmedia_listen = \"127.0.0.1:x\"", "has no valid port; expected 0, a port, or first-last"},
+		{"[audio]\nmedia_listen = \"127.0.0.1:5005-5006\"", "holds no even port with the odd one above it"},
+		{"[audio]\ncapture = \"\"", "f:2: audio.capture: \"\" is not a device; expected default"},
+		{"[audio]\ncapture = \"tone:high\"", "f:2: audio.capture: \"tone:high\" is not a tone; expected tone: and 1 to 23999 Hz"},
+		{"[audio]\ncapture = \"tone:NaN\"", "is not a tone"},
+		{"[audio]\ncapture = \"file:nowhere.wav,loop\"", "f:2: audio.capture: stat nowhere.wav: no such file"},
+		{"[audio]\nplayback = \"tone:440\"", "f:2: audio.playback: \"tone:440\" can be heard, not played to"},
+		{"[audio]\nplayback = \"file:x.wav,loop\"", "only a file that is read can begin again"},
+		{"[audio]\nringers = [\"file:\"]", "f:2: audio.ringers: \"file:\" names no file"},
+		{"[audio]\nring_tone = \"/\"", "f:2: audio.ring_tone: / is a directory"},
 		{"[ui]\nnotifications = \"loud\"", "f:2: ui.notifications: \"loud\" is not accepted; accepted are auto, none, bell, osc9, osc777, osc99"},
 		{"[log]\nlevel = \"\"", "accepted are debug, info, warn, error"},
 		{"[account]\naor = \"sip:a@b\"\naor = \"sip:c@d\"", "f:3: "},
@@ -294,4 +328,19 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("the message is not printable: %q", err)
 		}
 	})
+}
+
+func TestMediaListen(t *testing.T) {
+	for text, want := range map[string][2]uint16{
+		"127.0.0.1:0": {}, "[::1]:5004": {5004, 5005}, "0.0.0.0:16384-16583": {16384, 16583}, "127.0.0.1:5003-5005": {5003, 5005},
+	} {
+		if _, got, err := ParseMediaListen(text); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, bad := range []string{"", "localhost:0", "127.0.0.1", "127.0.0.1:5005", "127.0.0.1:0-10", "127.0.0.1:70000", "127.0.0.1:20-10", "127.0.0.1:65535"} {
+		if addr, ports, err := ParseMediaListen(bad); err == nil {
+			t.Errorf("%q is accepted: %v %v", bad, addr, ports)
+		}
+	}
 }

@@ -51,6 +51,8 @@ func find(key string) (spec, bool) {
 // expects says what kind of value the key takes.
 func (s spec) expects() string {
 	switch {
+	case s.kind == reflect.Slice && len(s.values) > 0:
+		return "a list of \"" + strings.Join(s.values, "\", \"") + "\""
 	case len(s.values) > 0:
 		return "one of \"" + strings.Join(s.values, "\", \"") + "\""
 	case s.duration:
@@ -58,9 +60,9 @@ func (s spec) expects() string {
 	case s.kind == reflect.Bool:
 		return "true or false"
 	case s.kind == reflect.Slice:
-		return "a list of texts, e.g. " + s.example
+		return "a list of texts, e.g. " + s.shown()
 	default:
-		return "text in quotes, e.g. " + s.example
+		return "text in quotes, e.g. " + s.shown()
 	}
 }
 
@@ -87,7 +89,10 @@ func Example() []byte {
 		for _, line := range wrap(s.doc, 116) {
 			fmt.Fprintf(&b, "# %s\n", line)
 		}
-		if len(s.values) > 0 {
+		switch {
+		case s.kind == reflect.Slice && len(s.values) > 0:
+			fmt.Fprintf(&b, "# Of: %s.\n", strings.Join(s.values, ", "))
+		case len(s.values) > 0:
 			fmt.Fprintf(&b, "# One of: %s.\n", strings.Join(s.values, ", "))
 		}
 		fmt.Fprintf(&b, "#%s = %s\n", s.name, s.shown())
@@ -118,6 +123,8 @@ func Markdown() []byte {
 
 func (s spec) markdownType() string {
 	switch {
+	case s.kind == reflect.Slice && len(s.values) > 0:
+		return "list of `" + strings.Join(s.values, "`, `") + "`"
 	case len(s.values) > 0:
 		return "`" + strings.Join(s.values, "`, `") + "`"
 	case s.duration:

@@ -29,6 +29,7 @@ type Config struct {
 type Pace struct {
 	Read   time.Duration // from a message to the first key; default 900 ms
 	Letter time.Duration // for each letter typed; default 35 ms, at most 3 s for a message
+	Ring   time.Duration // until a call is answered; default 2 s
 	Greet  time.Duration // from alice's sign-in to carol's first message; default 4 s
 }
 
@@ -45,6 +46,7 @@ type Demo struct {
 	bob    *robot
 	carol  *robot
 	dave   *robot
+	echo   *robot
 	lab    *lab
 	stop   context.CancelFunc
 	work   sync.WaitGroup
@@ -68,11 +70,12 @@ func (d *Demo) start(ctx, life context.Context, cfg Config) error {
 	if err := d.startServer(ctx, cfg); err != nil {
 		return err
 	}
-	d.bob = newRobot(d, "bob", chat)
-	d.carol = newRobot(d, "carol", d.ring)
-	d.dave = newRobot(d, "dave", d.catchUp)
+	d.bob = newRobot(d, "bob", chat, &musicBox{})
+	d.carol = newRobot(d, "carol", d.ring, &musicBox{})
+	d.dave = newRobot(d, "dave", d.catchUp, &musicBox{})
+	d.echo = newRobot(d, "echo", parrotTalk, &parrot{})
 	d.lab = newLab(d)
-	for _, begin := range []func(context.Context, context.Context) error{d.bob.signIn, d.carol.signIn, d.lab.on} {
+	for _, begin := range []func(context.Context, context.Context) error{d.bob.signIn, d.carol.signIn, d.echo.signIn, d.lab.on} {
 		if err := begin(ctx, life); err != nil {
 			return err
 		}
@@ -139,7 +142,7 @@ func freePort() ([]sipua.Listener, int, error) {
 // Close signs everybody out and stops the server. It may be called on a Demo that did not start whole.
 func (d *Demo) Close(ctx context.Context) error {
 	var all sync.WaitGroup
-	for _, r := range []*robot{d.bob, d.carol, d.dave} {
+	for _, r := range []*robot{d.bob, d.carol, d.dave, d.echo} {
 		if r != nil {
 			all.Go(func() { r.signOut(ctx) })
 		}
@@ -162,6 +165,9 @@ func (p Pace) orDefault() Pace {
 	}
 	if p.Letter == 0 {
 		p.Letter = 35 * time.Millisecond
+	}
+	if p.Ring == 0 {
+		p.Ring = 2 * time.Second
 	}
 	if p.Greet == 0 {
 		p.Greet = 4 * time.Second

@@ -2,13 +2,18 @@ package demo
 
 import (
 	"context"
+	"log/slog"
+	"math"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"offhook/audio"
 	"offhook/internal/contacts"
 	"offhook/internal/fanout"
+	"offhook/internal/testkit/sound"
 	"offhook/session"
 )
 
@@ -20,6 +25,45 @@ type person struct {
 	*session.Endpoint
 	t      *testing.T
 	events *fanout.Reader[session.Event]
+	ear    *ear
+}
+
+// ear is alice's microphone and speaker: she says a word once, and remembers what she hears and when.
+type ear struct {
+	mu    sync.Mutex
+	word  []int16 // Guarded by mu; what is left of it to be said.
+	said  int     // Guarded by mu; samples from the beginning to the end of the word.
+	heard []int16 // Guarded by mu.
+}
+
+func (e *ear) exchange(in, out []int16) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	clear(in)
+	if n := copy(in, e.word); n > 0 {
+		if e.word = e.word[n:]; len(e.word) == 0 {
+			e.said = len(e.heard)
+		}
+	}
+	e.heard = append(e.heard, out...)
+}
+
+// await waits until done holds of what has been heard.
+func (e *ear) await(t *testing.T, what string, done func(heard []int16) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		e.mu.Lock()
+		heard := e.heard
+		e.mu.Unlock()
+		switch {
+		case done(heard):
+			return
+		case !sleep(ctx, 50*time.Millisecond):
+			t.Fatalf("%s is not heard", what)
+		}
+	}
 }
 
 // visit starts a demo whose robots are quick and signs alice in.
@@ -27,7 +71,7 @@ func visit(t *testing.T) (*Demo, *person) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	quick := Pace{Read: time.Millisecond, Letter: time.Microsecond, Greet: 100 * time.Millisecond}
+	quick := Pace{Read: time.Millisecond, Letter: time.Microsecond, Ring: 50 * time.Millisecond, Greet: 100 * time.Millisecond}
 	d, err := Start(ctx, Config{StateDir: t.TempDir(), Pace: quick})
 	if err != nil {
 		t.Fatal(err)
@@ -36,20 +80,30 @@ func visit(t *testing.T) (*Demo, *person) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hears := &ear{}
+	engine, err := newEngine(hears, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	e, err := session.New(session.Config{
-		AOR: d.AOR, DeviceName: "here", Instance: "urn:uuid:00000000-0000-4000-8000-000000000001", Server: d.Server,
+		Media: engine, AOR: d.AOR, DeviceName: "here", Instance: "urn:uuid:00000000-0000-4000-8000-000000000001", Server: d.Server,
 		Listen: listen, Credentials: anybody("alice"), ToastTimeout: 30 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &person{e, t, e.Subscribe("test")}
+	p := &person{e, t, e.Subscribe("test"), hears}
+	life, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() { engine.serve(life, slog.New(slog.DiscardHandler)) })
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := e.Close(ctx); err != nil {
 			t.Errorf("alice: %v", err)
 		}
+		stop()
+		serving.Wait()
 		if err := d.Close(ctx); err != nil {
 			t.Errorf("demo: %v", err)
 		}
@@ -167,6 +221,96 @@ func TestLabIsADeviceOfAlices(t *testing.T) {
 	await(alice, func(e session.PresenceChanged) bool { return e.URI == "sip:alice@"+Domain && !isActive("active")(e) })
 }
 
+func TestEchoRepeatsWhatItHears(t *testing.T) {
+	_, alice := visit(t)
+	c, err := alice.Conversation("sip:echo@" + Domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	call, err := c.Dial(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	word := sound.Sine(700, 0.3, audio.Rate, audio.Rate/2)
+	alice.ear.await(t, "the call", func(heard []int16) bool { return len(heard) > audio.Rate/2 })
+	alice.ear.mu.Lock()
+	alice.ear.word = word
+	alice.ear.mu.Unlock()
+	from := 0
+	alice.ear.await(t, "the echo", func(heard []int16) bool {
+		alice.ear.mu.Lock()
+		from = alice.ear.said
+		alice.ear.mu.Unlock()
+		return from > 0 && sound.Level(heard[from:]) > -30 && sound.Level(heard[len(heard)-audio.Rate/10:]) < -60
+	})
+	if err := call.Terminate(ctx); err != nil {
+		t.Error(err)
+	}
+	// A second of the robot, and what the network and its buffers add.
+	alice.ear.mu.Lock()
+	heard := alice.ear.heard
+	alice.ear.mu.Unlock()
+	begun := from - len(word)
+	at := begun
+	for at < len(heard) && heard[at] < 3000 {
+		at++
+	}
+	if delay := time.Duration(at-begun) * time.Second / audio.Rate; delay < time.Second || delay > 2*time.Second {
+		t.Errorf("it comes back after %v", delay)
+	}
+}
+
+func TestCarolCalls(t *testing.T) {
+	_, alice := visit(t)
+	alice.send("bob", "call me in 0")
+	toast := await(alice, func(e session.ToastShown) bool { return e.Kind == "call" && strings.Contains(e.From.URI, "carol") })
+	call, ok := alice.FindToast(toast.Toast)
+	if !ok {
+		t.Fatal("the toast offers no call")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := call.Accept(ctx); err != nil {
+		t.Fatal(err)
+	}
+	alice.ear.await(t, "the tune", func(heard []int16) bool {
+		const window = audio.Rate / 5
+		for at := 0; at+window < len(heard); at += window / 4 {
+			if _, level, above := sound.Tone(heard[at:at+window], audio.Rate, 523.25); level > -25 && above > 10 { // its first note is c
+				return true
+			}
+		}
+		return false
+	})
+	if err := call.Terminate(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMelody(t *testing.T) {
+	box, tune := &musicBox{}, make([]int16, audio.Rate)
+	box.exchange(tune, nil)
+	if hz, level, above := sound.Tone(tune[1000:20000], audio.Rate, 523.25); math.Abs(hz-523.25) > 0.1 || level < -20 || above < 30 {
+		t.Errorf("the first note is %.2f Hz, %.1f dBov, %.1f dB above the rest", hz, level, above)
+	}
+	if d := tuneTime(); d < 10*time.Second || d > 20*time.Second {
+		t.Errorf("it takes %v", d)
+	}
+	// It goes on after its end, and nowhere with a click.
+	last := tune[len(tune)-1]
+	for range int(tuneTime()/time.Second) + 2 {
+		box.exchange(tune, nil)
+		for _, v := range tune {
+			if d := int(v) - int(last); d > 1500 || d < -1500 {
+				t.Fatalf("a click of %d", d)
+			}
+			last = v
+		}
+	}
+}
+
 func TestPeopleAreRobots(t *testing.T) {
 	book, err := contacts.Open(filepath.Join(t.TempDir(), "contacts.toml"))
 	if err != nil {
@@ -177,7 +321,7 @@ func TestPeopleAreRobots(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got := book.Name("sip:bob@" + Domain); got != "Bob Martin" || len(book.All()) != 3 {
+	if got := book.Name("sip:bob@" + Domain); got != "Bob Martin" || len(book.All()) != 4 {
 		t.Errorf("%q of %+v", got, book.All())
 	}
 }

@@ -7,13 +7,16 @@
 // Who is there:
 //
 //   - bob answers what he is told. He reads, types for a moment, which alice sees, and sends.
-//   - carol calls: some seconds after alice has signed in, and whenever she is asked to ("ring me"). Her message comes as
-//     a new IM session, so the server forks it to all of alice's devices and each of them shows a toast.
-//   - LAB-PC is a second device of alice's own. It never clicks; it accepts when the election makes it. Any robot obeys
-//     "lab active", "lab idle", "lab off", "lab on" and "lab unplug": the last one makes it a machine whose cable was
-//     pulled, which the server still believes to be there.
+//   - carol rings: some seconds after alice has signed in, and whenever she is asked to ("ring me"). Her message comes as
+//     a new IM session, so the server forks it to all of alice's devices and each of them shows a toast. Asked to call
+//     ("call me") she places an audio call, plays a tune and hangs up; bob plays it to whoever calls him.
+//   - echo says what it hears, a second later, in messages as in calls: whoever calls it hears their own microphone.
+//   - LAB-PC is a second device of alice's own. It never clicks: it accepts messages when the election makes it, and calls
+//     ring on it unanswered. Any robot obeys "lab active", "lab idle", "lab off", "lab on" and "lab unplug": the last one
+//     makes it a machine whose cable was pulled, which the server still believes to be there.
 //   - dave is known and not there. What is sent to him is stored, and delivered in order when somebody tells a robot
 //     "wake dave".
 //
-// Every robot has one goroutine that reads its events and one that answers, slowly. All end with the Demo's context.
+// Every robot has one goroutine that reads its events, one that answers, slowly, and an audio engine of its own on a null
+// device, whose samples it makes itself. All end with the Demo's context.
 package demo

@@ -45,16 +45,21 @@ func (l *lab) on(ctx, life context.Context) error {
 	if err != nil {
 		return err
 	}
+	engine, err := newEngine(nil, l.log)
+	if err != nil {
+		return err
+	}
 	e, err := session.New(session.Config{
-		AOR: l.demo.AOR, DisplayName: "Alice", DeviceName: labName, Instance: "urn:uuid:0ff40000-0000-4000-8000-6c61622d7063",
+		Media: engine, AOR: l.demo.AOR, DisplayName: "Alice", DeviceName: labName, Instance: "urn:uuid:0ff40000-0000-4000-8000-6c61622d7063",
 		Server: l.demo.Server, Listen: listen, Credentials: anybody("alice"), Logger: l.log,
 		ListenPacket: l.cable.listenPacket, UserAgent: "offhook demo",
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, engine.Close())
 	}
 	life, stop := context.WithCancel(life)
 	events, running := e.Subscribe("lab"), &sync.WaitGroup{}
+	running.Go(func() { engine.serve(life, l.log) })
 	running.Go(func() { l.tidy(life, e, events) })
 	l.endpoint, l.stop, l.running = e, stop, running
 	e.Attached(false)

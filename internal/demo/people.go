@@ -13,7 +13,7 @@ import (
 )
 
 // names are the robots' names, by user.
-var names = map[string]string{"bob": "Bob Martin", "carol": "Carol Diaz", "dave": "Dave Patel"}
+var names = map[string]string{"bob": "Bob Martin", "carol": "Carol Diaz", "dave": "Dave Patel", "echo": "Echo"}
 
 // People are the robots as contacts, for an address book that is still empty.
 func People() []contacts.Contact {
@@ -68,13 +68,13 @@ func (d *Demo) awaitAlice(ctx context.Context, patience time.Duration) {
 // ring is carol: she would rather call than chat.
 func (d *Demo) ring(ctx context.Context, r *robot, m session.Message) string {
 	if strings.Contains(m.Text, "?") {
-		return "ask bob, he is the talker. I ring: say \"ring me\", or \"ring me in 20\"."
+		return "ask bob, he is the talker. I ring: say \"ring me\", \"ring me in 20\" or \"call me\"."
 	}
-	return "noted. Say \"ring me\" and close this window: I will open a new session to all your devices."
+	return "noted. Say \"ring me\" and close this window, and I open a new session to all your devices; say \"call me\", and I call."
 }
 
-// ringCommand arranges a call from carol: "ring me", "ring me in 20".
-func (d *Demo) ringCommand(ctx context.Context, rest []string) string {
+// ringCommand arranges that carol rings: "ring me", "ring me in 20" opens a session of messages, "call me" an audio call.
+func (d *Demo) ringCommand(ctx context.Context, call bool, rest []string) string {
 	after := 3 * time.Second
 	if len(rest) == 2 && rest[0] == "in" {
 		n, err := strconv.Atoi(strings.TrimSuffix(rest[1], "s"))
@@ -84,12 +84,46 @@ func (d *Demo) ringCommand(ctx context.Context, rest []string) string {
 		after = time.Duration(n) * time.Second
 	}
 	d.work.Go(func() {
-		if sleep(ctx, after) {
+		switch {
+		case !sleep(ctx, after):
+		case call:
+			d.callAlice(ctx)
+		default:
 			d.openSession(ctx, "Ring, ring. It is "+time.Now().Format("15:04:05")+" here. Which of your devices will take this?")
 		}
 	})
+	if call {
+		return "carol calls in " + after.String() + ": all your devices ring, and none answers by itself. F2 answers here."
+	}
 	return "carol will, in " + after.String() + ". Lean back for ten seconds to see who accepts."
 }
+
+// callAlice lets carol call, play the melody once and hang up.
+func (d *Demo) callAlice(ctx context.Context) {
+	carol := d.carol.current()
+	if carol == nil {
+		return
+	}
+	c, err := carol.Conversation(d.AOR)
+	if err != nil {
+		d.log.Warn("conversation", "err", err)
+		return
+	}
+	ringing, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	call, err := c.Dial(ringing)
+	if err != nil {
+		d.log.Info("call", "err", err)
+		return
+	}
+	sleep(ctx, tuneTime())
+	if err := call.Terminate(context.WithoutCancel(ctx)); err != nil {
+		d.log.Info("hang up", "err", err) // alice has, by then
+	}
+}
+
+// callPatience is how long carol lets it ring.
+const callPatience = 45 * time.Second
 
 // openSession ends carol's session with alice, if there is one, and opens a new one with text in its INVITE: only a new
 // session is forked.

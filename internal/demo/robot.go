@@ -23,6 +23,7 @@ type robot struct {
 	name   string
 	config session.Config
 	behave behaviour
+	talk   talk // what it says in calls
 	log    *slog.Logger
 
 	mu       sync.Mutex
@@ -31,8 +32,8 @@ type robot struct {
 	running  *sync.WaitGroup    // Guarded by mu; the goroutines of this sign-in.
 }
 
-func newRobot(d *Demo, user string, behave behaviour) *robot {
-	r := &robot{demo: d, name: user, behave: behave, log: d.log.With("host", user)}
+func newRobot(d *Demo, user string, behave behaviour, says talk) *robot {
+	r := &robot{demo: d, name: user, behave: behave, talk: says, log: d.log.With("host", user)}
 	r.config = session.Config{
 		AOR: "sip:" + user + "@" + Domain, DisplayName: names[user], DeviceName: user + "'s desk",
 		Instance: "urn:uuid:0ff40000-0000-4000-8000-" + hex.EncodeToString([]byte(user + "\x00\x00\x00\x00\x00"))[:12],
@@ -59,12 +60,18 @@ func (r *robot) signIn(ctx, life context.Context) error {
 		return err
 	}
 	cfg.Listen = listen
-	e, err := session.New(cfg)
+	engine, err := newEngine(r.talk, r.log)
 	if err != nil {
 		return err
 	}
+	cfg.Media = engine
+	e, err := session.New(cfg)
+	if err != nil {
+		return errors.Join(err, engine.Close())
+	}
 	life, stop := context.WithCancel(life)
 	events, running := e.Subscribe("robot"), &sync.WaitGroup{}
+	running.Go(func() { engine.serve(life, r.log) })
 	inbox := make(chan session.Message, 64)
 	running.Go(func() { r.read(life, e, events, inbox) })
 	running.Go(func() { r.answer(life, e, inbox) })
@@ -100,10 +107,12 @@ func (r *robot) current() *session.Endpoint {
 	return r.endpoint
 }
 
-// read takes events: it clicks every toast at once, as robots do, and hands messages to answer.
+// read takes events: it clicks every toast, messages at once, as robots do, and hands messages to answer.
 func (r *robot) read(ctx context.Context, e *session.Endpoint, events *fanout.Reader[session.Event], inbox chan<- session.Message) {
 	defer events.Close()
 	defer close(inbox)
+	var clicks sync.WaitGroup
+	defer clicks.Wait()
 	answered := map[string]bool{} // Message-IDs: a message is told again when its status changes
 	for {
 		batch, err := events.Next(ctx)
@@ -114,7 +123,7 @@ func (r *robot) read(ctx context.Context, e *session.Endpoint, events *fanout.Re
 			switch ev := event.(type) {
 			case session.ToastShown:
 				if call, ok := e.FindToast(ev.Toast); ok {
-					r.accept(ctx, call)
+					clicks.Go(func() { r.accept(ctx, call) })
 				}
 			case session.MessageChanged:
 				if ev.Direction != session.Inbound || answered[ev.ID] {
@@ -130,7 +139,11 @@ func (r *robot) read(ctx context.Context, e *session.Endpoint, events *fanout.Re
 	}
 }
 
-func (r *robot) accept(ctx context.Context, call *session.InstantMessagingCall) {
+// accept takes what is offered; a call rings for a moment before.
+func (r *robot) accept(ctx context.Context, call session.Call) {
+	if call.Kind() == "audio" && !sleep(ctx, r.demo.pace.Ring) {
+		return
+	}
 	if err := call.Accept(ctx); err != nil {
 		r.log.Info("accept", "err", err) // it was cancelled, or accepted meanwhile
 	}

@@ -19,6 +19,10 @@ var hints = []string{
 	"    Bob answers, and you see him type.",
 	"/msg carol ring me",
 	"    Carol opens a new session to both of your devices.",
+	"/call echo",
+	"    It says what you say, a second later. F3 hangs up.",
+	"/msg carol call me",
+	"    Both devices ring; F2 answers here. She plays a tune.",
 	"/msg bob lab active",
 	"    Somebody sits down at LAB-PC: it will take the next.",
 	"/msg bob lab unplug",
@@ -33,6 +37,7 @@ var hints = []string{
 
 const help = "I am a robot. Anybody here understands:\n" +
 	"ring me | ring me in 20 - carol opens a new IM session to all your devices\n" +
+	"call me | call me in 20 - carol calls: they ring until you answer on one\n" +
 	"lab active | lab idle - your other device LAB-PC is in use, or is not\n" +
 	"lab off | lab on - it signs out, or in\n" +
 	"lab unplug | lab plug - its network cable\n" +
@@ -74,6 +79,9 @@ func chat(_ context.Context, _ *robot, m session.Message) string {
 	}
 }
 
+// parrotTalk is echo: what it is told comes back, as in calls.
+func parrotTalk(_ context.Context, _ *robot, m session.Message) string { return m.Text }
+
 // hasWord reports whether the phrase stands in text as whole words.
 func hasWord(text, phrase string) bool {
 	letters := strings.FieldsFunc(text, func(r rune) bool { return !('a' <= r && r <= 'z' || '0' <= r && r <= '9') })
@@ -93,7 +101,7 @@ func (d *Demo) command(ctx context.Context, text string) string {
 	case len(words) == 2 && words[0] == "wake" && words[1] == "dave":
 		return d.wakeDave(ctx)
 	case (words[0] == "ring" || words[0] == "call") && len(words) > 1 && words[1] == "me":
-		return d.ringCommand(ctx, words[2:])
+		return d.ringCommand(ctx, words[0] == "call", words[2:])
 	}
 	return ""
 }

@@ -35,6 +35,11 @@ type conn struct {
 	requests sync.WaitGroup // running requests
 	pump     sync.WaitGroup // the goroutine that sends events
 
+	levels, stats asked // events that are sent only when asked for
+
+	emitting sync.Mutex
+	seq      int // Guarded by emitting. Of the last event; held while it is sent, so that they come in order.
+
 	mu      sync.Mutex
 	cancel  map[string]context.CancelFunc // Guarded by mu. Running requests by id.
 	unnamed int                           // Guarded by mu. Requests without an id so far.
@@ -48,10 +53,15 @@ type filter struct {
 	types map[string]bool // these besides
 }
 
-func (f filter) wants(e session.Event) bool { return f.types[e.Type()] || f.all }
+func (f filter) lets(kind string) bool {
+	return f.types[kind] || f.all && kind != levelChanged{}.Type() && kind != statsChanged{}.Type()
+}
 
 func newConn(env *command.Env, log *slog.Logger) *conn {
-	return &conn{env: env, log: log, out: make(chan []byte, 64), cancel: map[string]context.CancelFunc{}}
+	return &conn{
+		env: env, log: log, out: make(chan []byte, 64), cancel: map[string]context.CancelFunc{},
+		levels: asked{kind: levelChanged{}.Type(), yes: make(chan struct{})}, stats: asked{kind: statsChanged{}.Type(), yes: make(chan struct{})},
+	}
 }
 
 // write is the only one that writes to w. It ends when done is closed, with what is queued by then written, or when w

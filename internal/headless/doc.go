@@ -9,7 +9,8 @@
 //  2. Requests run concurrently, each in its goroutine; a response carries the id of its request and comes when the
 //     outcome is known.
 //  3. Events are notifications, {"method":"event","params":{"seq":1,"time":…,"type":…}}. On the standard streams they come
-//     by themselves; on the socket after subscribe. seq grows by one for each event of a connection.
+//     by themselves; on the socket after subscribe. seq grows by one for each event of a connection. Levels and statistics
+//     come only to who subscribes to them by name.
 //  4. One goroutine writes. A client that does not read stops its own events and responses and nothing else: events wait
 //     in a bounded queue, and if that overflows the client gets an event "overflow" and then a "snapshot" of everything.
 //

@@ -26,6 +26,16 @@ func documented() []struct {
 		{session.CallStateChanged{}, "A transition of a call: `from_state` to `state`, because of `trigger`. `kind` is im or audio, `direction` inbound or outbound; `sip` is the status that ended it."},
 		{session.CallRinging{}, "Once a call, at the first ringing of any device of the peer."},
 		{session.AutoAccept{}, "This endpoint accepts by itself: `immediate` as the only endpoint of the user, or `elected` after the window, `rank` 0 being the most active."},
+		{session.CallHold{}, "Who holds a call: `hold` is none, local, remote or both."},
+		{session.CallMuted{}, "The microphone of a call is muted, or is not any more."},
+		{session.CallMedia{}, "What offer and answer have agreed on for an audio call, or that it is heard (`heard`) or protected now. `security` is none, sdes or dtls; `early` is true before the call is answered."},
+		{session.CallSilence{}, "Nothing has been heard of a call for some seconds, or something is again. `cause` is never_heard, rejected or stopped, `text` a sentence about it."},
+		{session.CallDigit{}, "The peer pressed a key."},
+		{session.CallRecording{}, "A call is recorded to `file`, or the recording has ended."},
+		{session.CallConference{}, "A call has joined the conference `conference`; it has left it when that is empty."},
+		{session.CallTrouble{}, "Something is wrong with the sound of a call, which goes on. `kind` is an error kind."},
+		{statsChanged{}, "Once a second for every audio call, to clients that subscribe to it. As the result of `call.stats`: durations are in milliseconds, losses shares from 0 to 1, levels in dB below full scale, `mos` the estimated quality of what is heard, 1 to 4.5; it and `round_trip` are left out until they are known."},
+		{levelChanged{}, "How loud microphone and speaker are, in dB below full scale; -127 is silence. At most 15 times a second, to clients that subscribe to it; the devices are kept open for it."},
 		{session.ConversationChanged{}, "`state` is Inactive, Active, Parked or Terminated."},
 		{session.ActionAvailability{}, "`conversation.can` would now answer otherwise for this action."},
 		{session.MessageChanged{}, "A message is new, or its status changed. `status` is sending, sent (stored by the network for later), delivered, displayed or failed; `error` says why. `toast` is true for one that an invitation carried, `missed` for one that nobody opened here, `elsewhere` for one answered on another device. `partial` is true while only the beginning of a long text is there; the whole one replaces it under the same `message`. `waiting` is true while a text cannot go out because the server cannot be reached. `sent` is the time of the message, which for a stored one is before that of the event."},
@@ -54,7 +64,8 @@ func EventsMarkdown() []byte {
 		"Events are JSON-RPC 2.0 notifications, one a line:\n\n" +
 		"```json\n{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":17,\"time\":\"2026-01-02T03:04:05.678Z\",\"type\":\"call.ringing\",\"call\":\"c3\",\"conversation\":\"k1\"}}\n```\n\n" +
 		"`seq` grows by one for each event of a connection, `time` is UTC. Fields that do not apply are left out. `offhook headless`\n" +
-		"prints events by itself; on the control socket they begin with the method `subscribe` (`offhook ctl --follow`).\n")
+		"prints events by itself; on the control socket they begin with the method `subscribe` (`offhook ctl --follow`). Those of level\n" +
+		"type, `audio.level` and `call.stats`, come only to who asks for them: `{\"method\":\"subscribe\",\"params\":{\"types\":[\"audio.level\"]}}`.\n")
 	for _, d := range documented() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", d.event.Type(), d.doc)
 		fields := fieldsOf(reflect.TypeOf(shown(d.event)))
@@ -100,8 +111,10 @@ func jsonType(t reflect.Type) string {
 		return "object {" + strings.Join(names, ", ") + "}"
 	case t.Kind() == reflect.Bool:
 		return "boolean"
-	case t.Kind() == reflect.Int:
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Uint64:
 		return "integer"
+	case t.Kind() == reflect.Float64:
+		return "number"
 	default:
 		return "string"
 	}

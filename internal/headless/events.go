@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"offhook/internal/fanout"
@@ -28,9 +29,7 @@ func (snapshot) Type() string { return "snapshot" }
 
 // plannedTypes are types of the control API that this version sends no events of. A client that asks for them works with
 // this version and the next.
-var plannedTypes = []string{
-	"call.hold", "call.media", "park.parked", "park.failed", "park.unparked", "board.orbit", "audio.level",
-}
+var plannedTypes = []string{"park.parked", "park.failed", "park.unparked", "board.orbit"}
 
 // notification is an event on the wire.
 type notification struct {
@@ -43,38 +42,47 @@ type notification struct {
 // the client was to begin to hear.
 func (c *conn) listen(ctx context.Context, reader *fanout.Reader[session.Event]) {
 	defer reader.Close()
-	seq := 0
-	emit := func(e session.Event, at time.Time) {
-		seq++
-		params, err := encode(e, seq, at)
-		if err != nil {
-			c.log.Error("encode event", "type", e.Type(), "error", err)
-			return
-		}
-		c.send(ctx, notification{"2.0", "event", params})
-	}
+	ctx, cancel := context.WithCancel(ctx)
+	var meters sync.WaitGroup
+	defer meters.Wait()
+	defer cancel()
+	meters.Go(func() { c.tellLevels(ctx) })
+	meters.Go(func() { c.tellStats(ctx) })
 	for {
 		batch, err := reader.NextTimed(ctx)
 		switch {
 		case errors.Is(err, fanout.ErrOverflow):
 			c.log.Warn("a client of the control interface fell behind", "client", reader.Name)
-			emit(overflow{}, time.Now())
-			emit(snapshot{c.env.Endpoint.Snapshot()}, time.Now())
+			c.emit(ctx, overflow{}, time.Now())
+			c.emit(ctx, snapshot{c.env.Endpoint.Snapshot()}, time.Now())
 		case err != nil:
 			return
 		}
 		for _, e := range batch {
 			if c.wants(e.Event) {
-				emit(e.Event, e.At)
+				c.emit(ctx, e.Event, e.At)
 			}
 		}
 	}
 }
 
+// emit sends an event. It waits for a client that reads slowly, which lets levels be skipped meanwhile.
+func (c *conn) emit(ctx context.Context, e session.Event, at time.Time) {
+	c.emitting.Lock()
+	defer c.emitting.Unlock()
+	c.seq++
+	params, err := encode(e, c.seq, at)
+	if err != nil {
+		c.log.Error("encode event", "type", e.Type(), "error", err)
+		return
+	}
+	c.send(ctx, notification{"2.0", "event", params})
+}
+
 func (c *conn) wants(e session.Event) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.events.wants(e)
+	return c.events.lets(e.Type())
 }
 
 // hear makes f what the client hears. It returns a reader that the caller has to listen to, or nil if somebody does.
@@ -82,6 +90,11 @@ func (c *conn) hear(f filter) *fanout.Reader[session.Event] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events = f
+	for _, m := range []*asked{&c.levels, &c.stats} {
+		if f.types[m.kind] {
+			m.once.Do(func() { close(m.yes) })
+		}
+	}
 	if c.pumped {
 		return nil
 	}
@@ -117,7 +130,7 @@ func (c *conn) subscription(raw json.RawMessage) (filter, *Error) {
 func (f filter) names() []string {
 	var out []string
 	for _, t := range eventTypes() {
-		if f.all || f.types[t] {
+		if f.lets(t) {
 			out = append(out, t)
 		}
 	}

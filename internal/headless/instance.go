@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"offhook/internal/config"
 	"offhook/internal/contacts"
 	"offhook/internal/history"
+	"offhook/internal/media"
+	"offhook/internal/sdp"
 	"offhook/internal/sipua"
 	"offhook/session"
 )
@@ -32,9 +35,21 @@ type Options struct {
 	Version string
 	Log     *slog.Logger
 	Trace   func(sipua.TraceEvent)
+	// Sound makes what calls sound like. health takes what is wrong with it; it may be called from any goroutine. Nil is
+	// an instance without audio calls.
+	Sound func(health func(session.HealthChanged)) (Sound, error)
 	// Alone refuses to run beside another instance of the profile. Otherwise a further one is another device with a
 	// state of its own.
 	Alone bool
+}
+
+// Sound is the audio of an instance: that of the calls, and the devices.
+type Sound interface {
+	media.Engine
+	command.Audio
+	// Run makes sound until ctx ends or the Sound is closed.
+	Run(ctx context.Context) error
+	Close() error
 }
 
 // Instance is a signed-in account with all that belongs to it, whatever front end shows it.
@@ -48,15 +63,18 @@ type Instance struct {
 	lock     *Lock
 	socket   *Socket
 	recorder *history.Recorder
+	sound    Sound // nil without
 	// unregistered tells that the account does without a registrar.
 	unregistered bool
 
 	quit     chan struct{} // closed when a client has asked to quit and the endpoint is closed
 	quitOnce sync.Once
-	work     sync.WaitGroup // recorder and socket
+	built    chan struct{}  // closed when Endpoint is there
+	work     sync.WaitGroup // recorder, socket and sound
 
 	// Set by Start.
 	cancel     context.CancelFunc // ends work
+	stopSound  context.CancelFunc // ends the sound
 	stopSocket context.CancelFunc // ends the socket
 }
 
@@ -69,9 +87,9 @@ func NewInstance(o Options) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Instance{Paths: paths, lock: lock, log: o.Log, unregistered: !o.Config.Account.Register, quit: make(chan struct{})}
+	i := &Instance{Paths: paths, lock: lock, log: o.Log, unregistered: !o.Config.Account.Register, quit: make(chan struct{}), built: make(chan struct{})}
 	if err := i.build(o); err != nil {
-		return nil, errors.Join(err, i.release())
+		return nil, errors.Join(err, i.closeSound(), i.release())
 	}
 	return i, nil
 }
@@ -107,11 +125,22 @@ func (i *Instance) build(o Options) error {
 	i.History = history.Open(i.Paths.History, account.AOR)
 	cfg := sessionConfig(o, account)
 	cfg.Journal = i.History
+	i.Env = &command.Env{Contacts: book, History: i.History, Version: o.Version, Quit: i.signOut}
+	if o.Sound != nil {
+		if i.sound, err = o.Sound(i.soundHealth); err != nil {
+			return err
+		}
+		cfg.Media, i.Env.Audio = i.sound, i.sound
+	}
+	if i.Env.Recordings = o.Config.Audio.RecordingDir; i.Env.Recordings == "" {
+		i.Env.Recordings = filepath.Join(i.Paths.State, "recordings")
+	}
 	i.Endpoint, err = session.New(cfg)
 	if err != nil {
 		return err
 	}
-	i.Env = &command.Env{Endpoint: i.Endpoint, Contacts: book, History: i.History, Version: o.Version, Quit: i.signOut}
+	i.Env.Endpoint = i.Endpoint
+	close(i.built)
 	i.recorder = history.NewRecorder(i.History, i.Endpoint, i.historyHealth, o.Log)
 	i.socket, err = Listen(i.Paths.Socket, i.Env, o.Log)
 	if err != nil { // the program is worth having without
@@ -120,6 +149,9 @@ func (i *Instance) build(o Options) error {
 	return nil
 }
 
+// policies are what the words of audio.srtp mean.
+var policies = map[string]sdp.Policy{"off": sdp.Off, "opportunistic": sdp.Opportunistic, "required": sdp.Required}
+
 // sessionConfig is the endpoint's view of the configuration.
 func sessionConfig(o Options, account config.Account) session.Config {
 	cfg := session.Config{
@@ -127,7 +159,8 @@ func sessionConfig(o Options, account config.Account) session.Config {
 		Server: account.Server, NoRegister: !account.Register,
 		NoPublish: !o.Config.Presence.Publish, HideIdle: o.Config.Presence.HideIdle,
 		ToastTimeout: o.Config.IM.ToastTimeout.Duration,
-		Logger:       o.Log, Trace: o.Trace, UserAgent: "offhook/" + o.Version, RootCAs: o.Config.TLS.CAFiles,
+		Encryption:   policies[o.Config.Audio.SRTP], AutoAnswer: o.Config.Audio.Answer == "auto",
+		Logger: o.Log, Trace: o.Trace, UserAgent: "offhook/" + o.Version, RootCAs: o.Config.TLS.CAFiles,
 	}
 	if cfg.DeviceName == "" {
 		host, _ := os.Hostname()
@@ -164,6 +197,24 @@ func (i *Instance) historyHealth(err error) {
 	i.Endpoint.SetHealth(h)
 }
 
+// soundHealth reports what is wrong with the sound. What happens before there is an endpoint is told again when a call
+// needs the devices.
+func (i *Instance) soundHealth(h session.HealthChanged) {
+	select {
+	case <-i.built:
+		i.Endpoint.SetHealth(h)
+	default:
+	}
+}
+
+// runSound runs the sound until ctx ends. Calls go on without it, and so does all else.
+func (i *Instance) runSound(ctx context.Context) {
+	if err := i.sound.Run(ctx); err != nil && ctx.Err() == nil {
+		i.log.Error("sound", "error", err)
+		i.soundHealth(session.HealthChanged{Code: "sound", Severity: "error", Text: err.Error()})
+	}
+}
+
 // Start signs in and serves the control socket.
 func (i *Instance) Start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -172,6 +223,11 @@ func (i *Instance) Start(ctx context.Context) error {
 		return err
 	}
 	i.work.Go(func() { i.recorder.Run(background) })
+	if i.sound != nil {
+		sounding, stop := context.WithCancel(background)
+		i.stopSound = stop
+		i.work.Go(func() { i.runSound(sounding) })
+	}
 	if i.socket != nil {
 		serving, stop := context.WithCancel(background)
 		i.stopSocket = stop
@@ -207,12 +263,24 @@ func (i *Instance) Close() error {
 	if i.stopSocket != nil {
 		i.stopSocket()
 	}
+	if i.stopSound != nil {
+		i.stopSound()
+	}
+	err = errors.Join(err, i.closeSound())
 	i.work.Wait()
 	i.Env.Wait()
 	return errors.Join(err, i.release())
 }
 
-// release gives back what NewInstance took.
+// closeSound gives the devices back.
+func (i *Instance) closeSound() error {
+	if i.sound == nil {
+		return nil
+	}
+	return i.sound.Close()
+}
+
+// release gives back what NewInstance took, besides the sound.
 func (i *Instance) release() error {
 	var err error
 	if i.History != nil {

@@ -71,11 +71,17 @@ func settings(user, uri string) config.Config {
 
 func start(t *testing.T, c config.Config, state string) *program {
 	t.Helper()
-	paths, err := config.ProfilePaths("", state)
-	if err != nil {
+	return startInstance(t, headless.Options{Config: c}, state)
+}
+
+func startInstance(t *testing.T, o headless.Options, state string) *program {
+	t.Helper()
+	var err error
+	if o.Paths, err = config.ProfilePaths("", state); err != nil {
 		t.Fatal(err)
 	}
-	i, err := headless.NewInstance(headless.Options{Config: c, Paths: paths, Version: "test", Log: quiet()})
+	o.Version, o.Log = "test", quiet()
+	i, err := headless.NewInstance(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,9 +308,13 @@ func TestProtocol(t *testing.T) {
 	if e := p.response(nil)["error"].(object); e["code"] != -32600.0 || !strings.Contains(e["message"].(string), "1048576") {
 		t.Errorf("long line: %v", e)
 	}
-	p.send(`{"id":1,"method":"call.dial","params":{"to":"bob"}}`)
+	p.send(`{"id":1,"method":"call.dail","params":{"to":"bob"}}`)
 	if e := p.response(1.0)["error"].(object); e["code"] != -32601.0 {
 		t.Errorf("unknown method: %v", e)
+	}
+	p.send(`{"id":1,"method":"call.dial","params":{"to":"bob"}}`)
+	if e := p.response(1.0)["error"].(object); e["code"] != -32000.0 || e["data"].(object)["kind"] != "Device" {
+		t.Errorf("a call without sound: %v", e)
 	}
 	p.send(`{"id":1,"method":"status","params":{"x":1}}`)
 	if e := p.response(1.0)["error"].(object); e["code"] != -32602.0 {
@@ -312,7 +322,7 @@ func TestProtocol(t *testing.T) {
 	}
 	p.send(`{"method":"status"}`) // gets no answer
 	p.send(`{"id":2,"method":"subscribe","params":{"types":["call.state"]}}`)
-	if types := p.response(2.0)["result"].(object)["types"].([]any); len(types) < 10 {
+	if types := p.response(2.0)["result"].(object)["types"].([]any); len(types) < 10 || slices.Contains(types, any("audio.level")) {
 		t.Errorf("subscribed to %v", types)
 	}
 	p.send(`{"id":2,"method":"subscribe","params":{"types":["audio.level"]}}`)

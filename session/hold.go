@@ -1,0 +1,136 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"offhook/internal/fsm"
+	"offhook/internal/sdp"
+)
+
+// holdLocked asks the hold table and tells a change.
+func (c *AudioVideoCall) holdLocked(on holdInput) (moved bool) {
+	c.e.mu.Held()
+	to, outcome, _ := holds.Next(c.hold, on)
+	if outcome != fsm.Moved {
+		return false
+	}
+	switch here := to.here(); {
+	case here && !c.hold.here():
+		c.since = time.Now()
+	case !here && c.hold.here():
+		c.noticeLocked("call resumed after " + clock(time.Since(c.since)) + " on hold")
+	}
+	c.hold = to
+	if to != HoldNone {
+		c.quietLocked()
+	}
+	c.e.publishLocked(CallHold{Call: c.id, Conversation: c.conv.id, Hold: to})
+	c.e.audioChangedLocked(c.conv)
+	return true
+}
+
+// Hold puts the other side on hold and blocks until it has agreed. Microphone and speaker stop at once; if it refuses they
+// go on and the call is as it was.
+func (c *AudioVideoCall) Hold(ctx context.Context) error {
+	return c.change(ctx, "hold", hold, sdp.Sending) // RFC 3264 §8.4
+}
+
+// Resume takes it off hold. Another call that is active is put on hold, unless it is in the same conference.
+func (c *AudioVideoCall) Resume(ctx context.Context) error {
+	return c.change(ctx, "resume", resume, sdp.Both)
+}
+
+// change proposes what this user wants now, if that is anything new, and tells it when the other side has agreed.
+func (c *AudioVideoCall) change(ctx context.Context, op string, on holdInput, want sdp.Direction) error {
+	c.e.mu.Blocking()
+	if err := c.takeTurn(ctx); err != nil {
+		return fail(op, c.conv.peerURI(), err)
+	}
+	defer c.passTurn()
+	s, err := c.established(op)
+	if err != nil {
+		return err
+	}
+	c.e.mu.Lock()
+	needed := holds.Can(c.hold, on)
+	c.e.mu.Unlock()
+	if !needed {
+		return nil
+	}
+	if on == hold {
+		s.Hold(true) // before anybody has agreed
+	}
+	if err := c.propose(want); err != nil {
+		c.settle()
+		return fail(op, c.conv.peerURI(), err)
+	}
+	c.e.mu.Lock()
+	c.holdLocked(on)
+	c.e.mu.Unlock()
+	if on == resume {
+		c.claim()
+	}
+	c.settle()
+	return nil
+}
+
+// settle makes the stream do what is said of the call. Whoever changes that calls it afterwards, so that the last one sees
+// the truth.
+func (c *AudioVideoCall) settle() {
+	c.settling.Lock()
+	defer c.settling.Unlock()
+	c.e.mu.Lock()
+	s, quiet := c.stream, c.hold.here() || c.taken
+	c.e.mu.Unlock()
+	if s != nil {
+		s.Hold(quiet)
+	}
+}
+
+// claim makes this the call that the user talks in: every other is put on hold, except those in the same conference. Their
+// sound stops before this returns; their other sides are told behind it, and whether they agree or not is theirs.
+func (c *AudioVideoCall) claim() {
+	c.e.mu.Lock()
+	c.active = true
+	c.e.mu.Unlock()
+	c.quietOthers()
+}
+
+// quietOthers puts the others on hold for a call that is about to be made.
+func (c *AudioVideoCall) quietOthers() {
+	e := c.e
+	e.mu.Blocking()
+	var quiet []*AudioVideoCall
+	e.mu.Lock()
+	for _, o := range e.audioLocked() {
+		joined := c.group != "" && o.group == c.group
+		if o != c && !joined && !o.taken && o.active && o.holdLocked(hold) {
+			quiet = append(quiet, o)
+			e.goLocked("hold", o.tellHold)
+		}
+	}
+	e.mu.Unlock()
+	for _, o := range quiet {
+		o.settle()
+	}
+}
+
+// tellHold tells the other side what is so here already. A call that is not Established yet tells it then.
+func (c *AudioVideoCall) tellHold(ctx context.Context) {
+	if c.takeTurn(ctx) != nil {
+		return
+	}
+	defer c.passTurn()
+	if _, err := c.established("hold"); err != nil {
+		return
+	}
+	c.describing.Lock()
+	wire := c.wire
+	c.describing.Unlock()
+	if d := c.want(); d != wire {
+		if err := c.propose(d); err != nil {
+			c.e.log.Info("the other side was not put on hold", "call", c.id, "err", err)
+		}
+	}
+}
