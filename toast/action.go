@@ -8,6 +8,8 @@ const (
 	PartAccept     Part = "accept"
 	PartNotHere    Part = "not-here"
 	PartEverywhere Part = "everywhere"
+	PartMessage    Part = "message"
+	PartCallBack   Part = "call-back"
 	PartText       Part = "text"
 	PartClose      Part = "close"
 )
@@ -18,12 +20,14 @@ type Action string
 // Actions. NotHere answers 486, which leaves the other devices ringing; DeclineEverywhere answers 603. Dismiss answers
 // nothing: the election goes on, and this device may still accept at the deadline.
 const (
-	NoAction          Action = ""
-	Accept            Action = "accept"
-	NotHere           Action = "not-here"
-	DeclineEverywhere Action = "decline-everywhere"
-	Dismiss           Action = "dismiss"
-	OpenConversation  Action = "open"
+	NoAction           Action = ""
+	Accept             Action = "accept"
+	NotHere            Action = "not-here"
+	DeclineEverywhere  Action = "decline-everywhere"
+	DeclineWithMessage Action = "decline-with-message" // everywhere, and with a word about it
+	CallBack           Action = "call-back"            // who was missed
+	Dismiss            Action = "dismiss"
+	OpenConversation   Action = "open"
 )
 
 // Click says what a click on a part of the toast id means. It changes nothing: the toast closes when the outcome is
@@ -52,6 +56,14 @@ func (q *Queue) Click(id string, part Part) (Action, Toast) {
 			return NotHere, t
 		}
 		return DeclineEverywhere, t
+	case PartMessage:
+		if t.Kind == Call {
+			return DeclineWithMessage, t
+		}
+	case PartCallBack:
+		if t.Kind == Missed {
+			return CallBack, t
+		}
 	}
 	return NoAction, t
 }

@@ -50,6 +50,9 @@ func (it Item) Line() string {
 	took := int(it.Ended.Sub(it.Shown).Round(time.Second) / time.Second)
 	switch it.Closing.Reason {
 	case Accepted:
+		if it.Kind == Call {
+			return "you answered"
+		}
 		if it.Closing.Typed {
 			return "you accepted (typed)"
 		}
@@ -57,6 +60,9 @@ func (it Item) Line() string {
 	case AutoAccepted:
 		return fmt.Sprintf("accepted here after %d s", took)
 	case Declined:
+		if it.Kind == Call {
+			return "declined" // perhaps on another device, for all
+		}
 		return "you declined"
 	case AnsweredElsewhere:
 		by := it.Closing.By
@@ -65,6 +71,9 @@ func (it Item) Line() string {
 		}
 		return fmt.Sprintf("taken by %s (%s)", by, it.Ended.Format("15:04"))
 	case Canceled:
+		if it.Kind == Call {
+			return fmt.Sprintf("caller gave up after %d s", took)
+		}
 		return fmt.Sprintf("sender gave up after %d s", took)
 	case Unanswered:
 		return fmt.Sprintf("missed after %d s", took)
@@ -125,7 +134,8 @@ func (q *Queue) Tick(now time.Time) bool {
 	return len(q.items) != before
 }
 
-// Next is when the picture changes next by itself: a countdown's next second or the end of a line. ok is false if never.
+// Next is when the picture changes next by itself: the next second of a countdown or of a call that rings, or the end of a
+// line. ok is false if never.
 func (q *Queue) Next(now time.Time) (at time.Time, ok bool) {
 	for _, it := range q.items {
 		next, has := it.ends()
@@ -133,6 +143,9 @@ func (q *Queue) Next(now time.Time) (at time.Time, ok bool) {
 			if left, counting := it.Remaining(now); counting && left > 0 {
 				second := it.Deadline.Add(-(left - 1) / time.Second * time.Second)
 				next, has = second, true
+			}
+			if it.Kind == Call {
+				next, has = it.Shown.Add(time.Duration(it.Age(now)+1)*time.Second), true
 			}
 		}
 		if has && (!ok || next.Before(at)) {
@@ -177,7 +190,7 @@ func (q *Queue) Top() (Toast, bool) {
 	return q.items[0].Toast, true
 }
 
-// Find returns the open toast with an ID, and For the most urgent open one of a conversation.
+// Find returns the open toast with an ID.
 func (q *Queue) Find(id string) (Toast, bool) {
 	if at := q.index(id); at >= 0 && !q.items[at].Closed {
 		return q.items[at].Toast, true
@@ -185,10 +198,10 @@ func (q *Queue) Find(id string) (Toast, bool) {
 	return Toast{}, false
 }
 
-// For returns the most urgent open toast of a conversation.
-func (q *Queue) For(conversation string) (Toast, bool) {
+// For returns the most urgent open toast of a conversation, of these kinds if any are given.
+func (q *Queue) For(conversation string, kinds ...Kind) (Toast, bool) {
 	for _, it := range q.items {
-		if !it.Closed && it.Conversation == conversation {
+		if !it.Closed && it.Conversation == conversation && (len(kinds) == 0 || slices.Contains(kinds, it.Kind)) {
 			return it.Toast, true
 		}
 	}

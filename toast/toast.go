@@ -40,6 +40,7 @@ type Toast struct {
 	Conversation string // opaque here: what a click opens
 	Call         string // opaque here: the call that is offered, if it is one
 	From         string // a name, or an address where there is none
+	Address      string // of a caller, "" if From is it
 	Text         string
 	Shown        time.Time // when it was first shown
 	Deadline     time.Time // when a device accepts by itself; zero: never
@@ -61,6 +62,9 @@ func (t Toast) Seconds(now time.Time) (s int, ok bool) {
 	left, ok := t.Remaining(now)
 	return int((left + time.Second - 1) / time.Second), ok
 }
+
+// Age is how long it has been shown, in whole seconds: how long a call rings.
+func (t Toast) Age(now time.Time) int { return int(max(0, now.Sub(t.Shown)) / time.Second) }
 
 // Bar is how many of width cells of a countdown bar are filled: full at first, empty at the deadline.
 func (t Toast) Bar(now time.Time, width int) int {

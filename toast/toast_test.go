@@ -310,3 +310,37 @@ func TestParseMethod(t *testing.T) {
 		t.Errorf("smoke: %v", err)
 	}
 }
+
+// A call rings until somebody decides: its toast counts up, second by second, and has words of its own.
+func TestCallToast(t *testing.T) {
+	var q Queue
+	q.Push(Toast{ID: "im", Kind: IM, Conversation: "c", From: "Carol", Shown: noon, Deadline: noon.Add(10 * time.Second)})
+	q.Push(Toast{ID: "call", Kind: Call, Conversation: "c", From: "Carol", Shown: noon.Add(time.Second)})
+	now := noon.Add(3500 * time.Millisecond)
+	call, ok := q.For("c")
+	if !ok || call.ID != "call" || call.Age(now) != 2 {
+		t.Errorf("most urgent: %+v after %d s", call, call.Age(now))
+	}
+	if im, ok := q.For("c", IM); !ok || im.ID != "im" {
+		t.Errorf("the message: %+v", im)
+	}
+	if at, ok := q.Next(now); !ok || !at.Equal(noon.Add(4*time.Second)) {
+		t.Errorf("next change at %v", at.Sub(noon))
+	}
+	for part, want := range map[Part]Action{PartAccept: Accept, PartNotHere: NotHere, PartEverywhere: DeclineEverywhere, PartMessage: DeclineWithMessage, PartCallBack: NoAction} {
+		if got, _ := q.Click("call", part); got != want {
+			t.Errorf("%s means %q", part, got)
+		}
+	}
+	if got, _ := q.Click("im", PartMessage); got != NoAction {
+		t.Errorf("a message declined with a message: %q", got)
+	}
+	it, _ := q.Close("call", Closing{Reason: Canceled}, now)
+	if it.Line() != "caller gave up after 3 s" {
+		t.Errorf("it says %q", it.Line())
+	}
+	q.Push(Toast{ID: "missed", Kind: Missed, From: "Carol", Shown: now})
+	if got, _ := q.Click("missed", PartCallBack); got != CallBack {
+		t.Errorf("call back means %q", got)
+	}
+}

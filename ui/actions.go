@@ -7,6 +7,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"offhook/internal/media"
 	"offhook/session"
 	"offhook/toast"
 )
@@ -45,6 +46,8 @@ func (m *model) run(done doneMsg, params map[string]any) tea.Cmd {
 
 func (m *model) onDone(msg doneMsg) tea.Cmd {
 	switch {
+	case msg.method == "call.dial":
+		m.onDialled(msg)
 	case msg.err != nil && !msg.quiet:
 		m.say(msg.window, problem(msg.err))
 	case msg.err == nil && !msg.quiet:
@@ -84,6 +87,8 @@ func resultText(method string, result any) string {
 		return r
 	case fmt.Stringer:
 		return r.String()
+	case media.Selection:
+		return selectionText(r)
 	}
 	return ""
 }
@@ -112,8 +117,8 @@ func presenceText(p session.Presence) string {
 
 // onTop does what a key on the most urgent toast means. In a conversation that has one itself, that one is meant.
 func (m *model) onTop(part toast.Part) tea.Cmd {
-	t, ok := m.toasts.For(m.windows.current.conversation)
-	if !ok || m.windows.current.conversation == "" {
+	t, ok := m.offered()
+	if !ok {
 		t, ok = m.toasts.Top()
 	}
 	if !ok {
@@ -137,6 +142,12 @@ func (m *model) onToast(id string, part toast.Part) tea.Cmd {
 	case toast.Dismiss:
 		m.toasts.Close(t.ID, toast.Closing{Reason: toast.Dismissed}, m.now())
 		return m.toastCall(doneMsg{window: w, method: "toast.dismiss", quiet: true}, t, nil)
+	case toast.DeclineWithMessage:
+		return m.openRefusal()
+	case toast.CallBack:
+		if w != nil {
+			return m.dial(w)
+		}
 	case toast.OpenConversation:
 		return m.show(w)
 	case toast.NoAction:
@@ -182,7 +193,7 @@ func (m *model) pump(w *window) tea.Cmd {
 	}
 	done := sentMsg{window: w, ticket: m.ticket, text: text}
 	var accept string
-	if t, ok := m.toasts.For(w.conversation); ok && w.conversation != "" {
+	if t, ok := m.toasts.For(w.conversation, toast.IM); ok && w.conversation != "" { // a call is not answered by writing
 		accept, m.typed[t.ID] = t.ID, true // to answer is to accept
 	}
 	return func() tea.Msg {

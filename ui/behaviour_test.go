@@ -278,11 +278,11 @@ func TestCommands(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	s := newStage(t, office(), 80, 24)
-	s.press("alt+2", "/con", "tab")
+	s.press("alt+2", "/cont", "tab")
 	s.wants("[desk] /contacts")
 	s.press("ctrl+u", "/d", "tab")
-	s.wants("decline  dismiss  dnd")
-	s.press("tab", "tab")
+	s.wants("decline  dtmf  dismiss  dnd  device")
+	s.press("tab", "tab", "tab")
 	s.wants("[desk] /dismiss")
 	s.press("ctrl+u", "/msg e", "tab", "hi")
 	s.wants(`[desk] /msg "Eva Novak" hi`)

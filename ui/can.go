@@ -11,6 +11,8 @@ const (
 	whyNoSession      = "there is no session in this window"
 	whyNoConversation = "this window has no conversation"
 	whyNothingNew     = "nothing new here"
+	whyNoCall         = "there is no call"
+	whyNoSound        = "there is no sound here"
 )
 
 // formWhy tells why a typed command would fail in the current window; "" if it would not.
@@ -20,7 +22,17 @@ func (m *model) formWhy(c command.Command, f command.Form) string {
 	case "answer", "decline", "dismiss", "forward":
 		return m.offerWhy()
 	case "transfer":
-		return m.sessionWhy("transfer")
+		return m.transferWhy()
+	case "hangup":
+		return m.hangUpWhy()
+	case "hold", "resume", "mute", "dtmf", "record":
+		return m.whyNotNow(f.Name)
+	case "unmute", "stats":
+		return m.whyNotNow("mute")
+	case "conf", "leave":
+		return m.whyNotNow("conference")
+	case "call", "device", "mic", "speaker", "ringer", "test":
+		return m.soundWhy()
 	case "close":
 		if w.home() {
 			return "home stays"
@@ -44,8 +56,88 @@ func (m *model) formWhy(c command.Command, f command.Form) string {
 }
 
 func (m *model) offerWhy() string {
-	if m.toasts.Open() == 0 {
+	if _, ok := m.offered(); !ok && m.ringing() == nil {
 		return whyNoOffer
+	}
+	return ""
+}
+
+func (m *model) ringingWhy() string {
+	if m.ringing() == nil {
+		return "no call is coming in"
+	}
+	return ""
+}
+
+// hangUpWhy is about any call: /hangup ends a session of messages, too, and F3 does not.
+func (m *model) hangUpWhy() string {
+	if m.windows.current.call != "" {
+		return ""
+	}
+	return m.hangUpKeyWhy()
+}
+
+func (m *model) hangUpKeyWhy() string {
+	if m.offerWhy() != "" && m.subject() == nil {
+		return whyNoCall
+	}
+	return ""
+}
+
+func (m *model) holdWhy() string {
+	if c := m.subject(); c != nil && c.heldHere() {
+		return m.whyNotNow("resume")
+	}
+	return m.whyNotNow("hold")
+}
+
+// transferWhy is about the call, and without one about the session of messages.
+func (m *model) transferWhy() string {
+	if m.subject() == nil {
+		return m.sessionWhy("transfer")
+	}
+	return m.whyNotNow("transfer")
+}
+
+func (m *model) soundWhy() string {
+	if m.sound == nil {
+		return whyNoSound
+	}
+	return ""
+}
+
+// dialWhy is why the peer of the current window cannot be called; at home the key asks whom to call.
+func (m *model) dialWhy() string {
+	w := m.windows.current
+	switch {
+	case m.sound == nil:
+		return whyNoSound
+	case w.conversation == "":
+		return ""
+	}
+	return m.sessionWhy("call")
+}
+
+func (m *model) nextCallWhy() string {
+	if len(m.calls) == 0 {
+		return whyNoCall
+	}
+	return ""
+}
+
+// callWhy makes a why of whyNotNow.
+func callWhy(action string) func(*model) string {
+	return func(m *model) string { return m.whyNotNow(action) }
+}
+
+// whyNotNow asks the session whether an action is possible with the call that keys are about.
+func (m *model) whyNotNow(action string) string {
+	c := m.subject()
+	if c == nil {
+		return whyNoCall
+	}
+	if can, why := m.account.Can(c.Conversation, action); !can {
+		return why
 	}
 	return ""
 }

@@ -14,6 +14,11 @@
 // One table (keys.go) holds every key with its second way, its command and its sentence of help. The key handler, the
 // hint row, the help of F1 and docs/keys.md are all made from it.
 //
+// An audio call has a row above the conversation, whichever is shown: everything that must be seen of it (muted, held,
+// recorded, how it is encrypted) is a word there. What is shown of calls is read from the session as a whole whenever an
+// event was about one. During a call the screen is drawn once a second, for the clock and the meter; the renderer rests in
+// between, as it does when nothing happens (quiet.go).
+//
 // Three habits are deliberate. Nothing that arrives takes the focus or a key: a toast is answered with function keys or
 // a Ctrl-X pair, and the letters stay in the input line. State is shown by letters first and by colour second. And the
 // program is honest about attention: it reports every key to the session, which ranks this device among the user's, and

@@ -22,6 +22,9 @@ func (m *model) onEvents(batch eventsMsg) tea.Cmd {
 			cmds = append(cmds, cmd)
 		}
 	}
+	if batch.told {
+		m.setCalls(batch.calls)
+	}
 	if batch.account != nil {
 		m.me = *batch.account
 		m.forecast()
@@ -51,6 +54,8 @@ func (m *model) onEvent(ev session.Event) tea.Cmd {
 		m.onHealth(ev)
 	case session.Notice:
 		m.onNotice(ev)
+	case session.CallDigit:
+		m.onDigit(ev)
 	}
 	return nil
 }
@@ -91,7 +96,30 @@ func (m *model) onToastShown(ev session.ToastShown) tea.Cmd {
 	if known || !ok {
 		return nil
 	}
+	switch t.Kind {
+	case toast.Missed:
+		m.missedCall(w)
+	case toast.Call:
+		return tea.Batch(m.notify.ring(t, m.looking()), m.askContact(w, t.ID))
+	case toast.IM, toast.Ringback, toast.Orbit:
+	}
 	return m.tell(ev.Conversation, t)
+}
+
+// missedCall counts a call that nobody took. Who was looking knows.
+func (m *model) missedCall(w *window) {
+	switch {
+	case w == nil:
+	case m.attended(w):
+		m.read(w)
+	case m.seen(w):
+		w.unseen = true
+	default:
+		if len(w.thread.entries) > 0 {
+			w.thread.markUnread()
+		}
+		w.unread++
+	}
 }
 
 // tellAgain is the least time between two notifications of one conversation. The toast and the message that it carries
@@ -112,12 +140,24 @@ func (m *model) tell(conversation string, t toast.Toast) tea.Cmd {
 func (m *model) onToastClosed(ev session.ToastClosed) tea.Cmd {
 	closing := toast.Closing{Reason: toast.Reason(ev.Reason), By: ev.By, Typed: m.typed[ev.Toast]}
 	delete(m.typed, ev.Toast)
+	delete(m.contacted, ev.Toast)
+	if t, ok := m.toasts.Find(ev.Toast); ok && t.Kind == toast.Call {
+		if closing.Reason != toast.Accepted {
+			m.steadyAt = m.now().Add(steadyTime)
+		}
+		if closing.Reason == toast.Unanswered {
+			closing.Reason = toast.Dismissed // a toast of its own says that it was missed
+		}
+	}
 	it, ok := m.toasts.Close(ev.Toast, closing, m.now())
 	if !ok {
 		return nil
 	}
 	switch closing.Reason {
 	case toast.Accepted, toast.AutoAccepted, toast.Declined:
+		if it.Kind == toast.Call { // the session tells what became of a call
+			break
+		}
 		if w := m.windows.byConversation(it.Conversation); w != nil {
 			m.say(w, it.Line())
 		}
@@ -128,7 +168,7 @@ func (m *model) onToastClosed(ev session.ToastClosed) tea.Cmd {
 
 func (m *model) onCallState(ev session.CallStateChanged) {
 	w := m.windows.byConversation(ev.Conversation)
-	if w == nil {
+	if w == nil || ev.Kind == kindAudio { // setCalls sees to audio
 		return
 	}
 	switch {

@@ -33,6 +33,7 @@ type fake struct {
 	cannot   map[string]string                     // Guarded by mu; why, by action
 	found    []session.Message                     // Guarded by mu.
 	called   func(method string, p map[string]any) // if set, runs in Call
+	stats    any                                   // result of call.stats
 	groups   []contacts.Group
 }
 
@@ -67,7 +68,7 @@ func (f *fake) Read(id string)  { f.mu.Lock(); defer f.mu.Unlock(); f.read = app
 func (f *fake) Call(_ context.Context, method string, args any) (any, error) {
 	p, _ := args.(map[string]any)
 	text := method
-	for _, name := range []string{"toast", "call", "conversation", "to", "text", "everywhere", "active", "availability", "note", "uri"} {
+	for _, name := range []string{"toast", "call", "conversation", "to", "text", "everywhere", "active", "availability", "note", "uri", "digits", "replaces", "stop", "capture", "ringers"} {
 		if v, ok := p[name]; ok {
 			text += fmt.Sprintf(" %s=%v", name, v)
 		}
@@ -79,6 +80,12 @@ func (f *fake) Call(_ context.Context, method string, args any) (any, error) {
 	f.mu.Unlock()
 	if called != nil {
 		called(method, p)
+	}
+	switch method {
+	case "audio.devices":
+		return headsets(), err
+	case "call.stats":
+		return f.stats, err
 	}
 	return nil, err
 }
@@ -222,8 +229,9 @@ func (s *stage) run(cmd tea.Cmd) {
 	if cmd == nil {
 		return
 	}
-	done := make(chan tea.Msg, 1)
-	go func() { done <- cmd() }()
+	done, begun := make(chan tea.Msg, 1), make(chan struct{})
+	go func() { close(begun); done <- cmd() }()
+	<-begun
 	select {
 	case msg := <-done:
 		switch msg := msg.(type) {
@@ -239,7 +247,11 @@ func (s *stage) run(cmd tea.Cmd) {
 	}
 }
 
-func (s *stage) events(events ...session.Event) { s.update(eventsMsg{events: events}) }
+func (s *stage) events(events ...session.Event) {
+	msg := eventsMsg{events: events}
+	msg.calls, msg.told = callsOf(events, s.f)
+	s.update(msg)
+}
 
 // press sends keys by their names; text that is no name is typed.
 func (s *stage) press(keys ...string) {
@@ -258,7 +270,7 @@ func keyNamed(name string) (tea.KeyPressMsg, bool) {
 	special := map[string]rune{
 		"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft,
 		"right": tea.KeyRight, "home": tea.KeyHome, "end": tea.KeyEnd, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown,
-		"backspace": tea.KeyBackspace, "f1": tea.KeyF1, "f2": tea.KeyF2, "f3": tea.KeyF3, "delete": tea.KeyDelete,
+		"backspace": tea.KeyBackspace, "f1": tea.KeyF1, "f2": tea.KeyF2, "f3": tea.KeyF3, "f4": tea.KeyF4, "f7": tea.KeyF7, "f8": tea.KeyF8, "space": tea.KeySpace, "delete": tea.KeyDelete,
 	}
 	var mod tea.KeyMod
 	rest := name

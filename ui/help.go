@@ -54,7 +54,7 @@ func (m *model) openHelpOn(topic string) tea.Cmd {
 // help is the key table as help shows it, with what is not possible in m now; nil: for a document.
 func (km keymap) help(m *model) []helpLine {
 	var lines []helpLine
-	for _, group := range []string{groupMessages, groupWindows, groupTyping, groupProgram} {
+	for _, group := range []string{groupCalls, groupWindows, groupTyping, groupProgram} {
 		for _, b := range km.table {
 			if b.group != group || b.help == "" {
 				continue
@@ -71,7 +71,7 @@ func (km keymap) help(m *model) []helpLine {
 
 // twinName is how people write a pair.
 func twinName(twin string) string {
-	names := map[string]string{"": "", "pgup": "Ctrl-X PgUp", "pgdown": "Ctrl-X PgDn", "end": "Ctrl-X End"}
+	names := map[string]string{"": "", "space": "Ctrl-X SP", "pgup": "Ctrl-X PgUp", "pgdown": "Ctrl-X PgDn", "end": "Ctrl-X End"}
 	if name, ok := names[twin]; ok {
 		return name
 	}
@@ -254,23 +254,45 @@ func (m *model) hintText() string {
 		return " " + strings.Join(trimmed(m.complete.candidates), "  ")
 	}
 	var parts []string
-	for _, b := range m.hints() {
-		parts = append(parts, b.shown+" "+b.hint)
+	for _, h := range m.hints() {
+		parts = append(parts, h.label)
 	}
 	return " " + strings.Join(parts, "  ") + "  Ctrl-X ? keys"
 }
 
-// hints are the keys of the hint row: those for toasts only while there is one.
-func (m *model) hints() []*binding {
-	var out []*binding
+// hintLabel is a key in the hint row.
+type hintLabel struct {
+	label string
+	do    func(*model) tea.Cmd
+}
+
+// hints are the keys of the hint row.
+func (m *model) hints() []hintLabel {
+	var out []hintLabel
 	for i := range m.keys.table {
 		b := &m.keys.table[i]
-		if b.hint == "" || b.group == groupMessages && m.toasts.Open() == 0 {
-			continue
+		word, key := b.hint, b.shown
+		if b.shows != nil {
+			word = b.shows(m)
 		}
-		out = append(out, b)
+		if key == "" {
+			key = twinName(b.twin)
+		}
+		if word != "" {
+			out = append(out, hintLabel{key + " " + word, b.do})
+		}
 	}
 	return out
+}
+
+// idleHint is a word of the hint row that gives way to those of a call.
+func idleHint(word string) func(*model) string {
+	return func(m *model) string {
+		if len(m.calls) > 0 {
+			return ""
+		}
+		return word
+	}
 }
 
 // clickHint does what the key does whose label is at column x of the hint row.
@@ -279,12 +301,11 @@ func (m *model) clickHint(x int) tea.Cmd {
 		return nil
 	}
 	at := 1
-	for _, b := range m.hints() {
-		label := width(b.shown + " " + b.hint)
-		if x >= at && x < at+label {
-			return b.do(m)
+	for _, h := range m.hints() {
+		if x >= at && x < at+width(h.label) {
+			return h.do(m)
 		}
-		at += label + 2
+		at += width(h.label) + 2
 	}
 	return nil
 }
@@ -294,6 +315,7 @@ func (m *model) pairHint() string {
 	for i := range m.keys.table {
 		if b := &m.keys.table[i]; b.twin != "" {
 			word, _, _ := strings.Cut(b.help, ";")
+			word, _, _ = strings.Cut(word, ":")
 			if b.hint != "" {
 				word = strings.ToLower(b.hint)
 			} else if fields := strings.Fields(word); len(fields) > 2 {

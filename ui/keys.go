@@ -5,8 +5,6 @@ import (
 	"strconv"
 
 	tea "charm.land/bubbletea/v2"
-
-	"offhook/toast"
 )
 
 // where a key works.
@@ -26,7 +24,8 @@ type binding struct {
 	command string   // as typed; "" if there is none
 	group   string   // heading in the help
 	help    string
-	hint    string // word in the hint row; "" if it does not stand there
+	hint    string              // word in the hint row and after Ctrl-X; "" if it does not stand there
+	shows   func(*model) string // the word in the hint row now, "" for none; nil: hint
 	where   where
 	do      func(*model) tea.Cmd
 	why     func(*model) string // why it cannot be done now; nil: it always can
@@ -34,13 +33,13 @@ type binding struct {
 
 // Headings of the help.
 const (
-	groupMessages = "MESSAGES"
-	groupWindows  = "WINDOWS"
-	groupTyping   = "TYPING"
-	groupProgram  = "PROGRAM"
+	groupCalls   = "CALLS"
+	groupWindows = "WINDOWS"
+	groupTyping  = "TYPING"
+	groupProgram = "PROGRAM"
 )
 
-// bindings is the table. Function keys that belong to audio calls are absent until there are calls.
+// bindings is the table.
 func bindings() []binding {
 	table := []binding{
 		{
@@ -48,25 +47,11 @@ func bindings() []binding {
 			help: "keys and commands; type to filter, Enter runs the line", do: (*model).openHelp,
 		},
 		{
-			keys: []string{"f2"}, shown: "F2", twin: "a", command: "/answer", group: groupMessages, hint: "Accept",
-			help: "accept the message on top here", do: func(m *model) tea.Cmd { return m.onTop(toast.PartAccept) },
-			why: (*model).offerWhy,
-		},
-		{
-			keys: []string{"f3"}, shown: "F3", twin: "h", command: "/decline", group: groupMessages, hint: "Not here",
-			help: "not here: the other devices keep their offer (486)", do: func(m *model) tea.Cmd { return m.onTop(toast.PartNotHere) },
-			why: (*model).offerWhy,
-		},
-		{
-			twin: "D", command: "/decline all", group: groupMessages,
-			help: "decline on all devices (603)", do: func(m *model) tea.Cmd { return m.onTop(toast.PartEverywhere) },
-			why: (*model).offerWhy,
-		},
-		{
-			keys: []string{"esc"}, shown: "Esc", group: groupMessages,
+			keys: []string{"esc"}, shown: "Esc", group: groupProgram,
 			help: "close the top box; dismiss the toast, which answers nothing", do: (*model).escape,
 		},
 	}
+	table = append(table, callBindings()...)
 	table = append(table, windowBindings()...)
 	table = append(table, lineBindings()...)
 	return append(table, editBindings()...)
@@ -76,19 +61,19 @@ func windowBindings() []binding {
 	table := []binding{
 		{shown: "Alt-1..0", keys: altDigits(), twin: "g", command: "/win n", group: groupWindows, help: "window 1 to 10 (Ctrl-X g n)"},
 		{
-			keys: []string{"alt+a"}, shown: "Alt-a", twin: "j", command: "/win next", group: groupWindows, hint: "next unread",
+			keys: []string{"alt+a"}, shown: "Alt-a", twin: "j", command: "/win next", group: groupWindows, hint: "next unread", shows: idleHint("next unread"),
 			help: "next window with something new, the most urgent first", do: (*model).nextActive,
 		},
 		{
-			keys: []string{"ctrl+n", "alt+right"}, shown: "Ctrl-N", twin: "n", command: "/win +1", group: groupWindows,
+			keys: []string{"ctrl+n", "alt+right"}, shown: "Ctrl-N", command: "/win +1", group: groupWindows,
 			help: "next window", do: func(m *model) tea.Cmd { return m.show(m.windows.next(1)) },
 		},
 		{
-			keys: []string{"ctrl+p", "alt+left"}, shown: "Ctrl-P", twin: "p", command: "/win -1", group: groupWindows,
+			keys: []string{"ctrl+p", "alt+left"}, shown: "Ctrl-P", command: "/win -1", group: groupWindows,
 			help: "previous window", do: func(m *model) tea.Cmd { return m.show(m.windows.next(-1)) },
 		},
 		{
-			keys: []string{"ctrl+k"}, shown: "Ctrl-K", twin: "l", command: "/win name", group: groupWindows, where: inLine, hint: "jump",
+			keys: []string{"ctrl+k"}, shown: "Ctrl-K", twin: "l", command: "/win name", group: groupWindows, where: inLine, hint: "jump", shows: idleHint("jump"),
 			help: "jump by name, if the line is empty; else cut to its end", do: (*model).jumpOrKill,
 		},
 		{
@@ -193,7 +178,7 @@ func editBindings() []binding {
 		edit([]string{"ctrl+u"}, "Ctrl-U", "cut to the start of the line", (*editor).killToStart),
 		edit([]string{"ctrl+y"}, "Ctrl-Y", "paste what was cut", (*editor).yank),
 		edit([]string{"ctrl+t"}, "Ctrl-T", "exchange two characters", (*editor).transpose),
-		edit([]string{"ctrl+_", "ctrl+/", "ctrl+z"}, "Ctrl-_", "undo", (*editor).undo),
+		{keys: []string{"ctrl+_", "ctrl+/", "ctrl+z"}, shown: "Ctrl-_", group: groupTyping, help: "undo", where: inEditor, do: (*model).undo},
 	}
 }
 
@@ -273,6 +258,8 @@ func (m *model) onPair(name string) tea.Cmd {
 	}
 	b := m.keys.twins[name]
 	switch {
+	case b == nil && isDigit(name):
+		return m.sendDigit(name)
 	case b == nil:
 		m.message = "no pair Ctrl-X " + name + ": Ctrl-X ? lists the keys"
 		return nil

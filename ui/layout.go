@@ -6,6 +6,7 @@ const (
 	wideWidth     = 160 // from here on a wide list with this user's devices
 	narrowList    = 21
 	wideList      = 30
+	workWidth     = 60 // the column of the calls on a wide screen
 	leastBody     = 10 // rows of conversation for which the hint row and then the title give way
 	maxInputRows  = 5
 	toastLeft     = 2 // how far from the left edge of the conversation a toast begins
@@ -22,15 +23,18 @@ func (r rect) contains(x, y int) bool { return x >= r.x && x < r.x+r.w && y >= r
 type layout struct {
 	width, height int
 	title         int
+	bar           rect // of the calls; no rows without any
 	list, pane    rect
+	work          rect // what goes on, at the right of a wide screen; no cells without calls
 	status        int
 	input         rect
 	hint          int
 	toasts        []toastPlace
+	bars          []barPlace
 }
 
-// arrange computes the layout of a screen with an input of so many rows.
-func arrange(w, h, inputRows int) layout {
+// arrange computes the layout of a screen with an input and a call bar of so many rows.
+func arrange(w, h, inputRows, barRows int) layout {
 	w, h = max(1, w), max(1, h)
 	l := layout{width: w, height: h, title: -1, status: -1, hint: -1}
 	inputRows = max(1, min(inputRows, maxInputRows, h-2))
@@ -38,6 +42,8 @@ func arrange(w, h, inputRows int) layout {
 	if rest >= 2 {
 		l.status, rest = 0, rest-1
 	}
+	l.bar = rect{0, 0, w, max(0, min(barRows, rest-1))}
+	rest -= l.bar.h
 	if rest > leastBody {
 		l.title, rest = 0, rest-1
 	}
@@ -48,6 +54,7 @@ func arrange(w, h, inputRows int) layout {
 	if l.title == 0 {
 		y = 1
 	}
+	l.bar.y, y = y, y+l.bar.h
 	body := rect{0, y, w, rest}
 	y += rest
 	if l.status == 0 {
@@ -61,6 +68,10 @@ func arrange(w, h, inputRows int) layout {
 	if listWidth := columnWidth(w); listWidth > 0 {
 		l.list = rect{0, body.y, listWidth, body.h}
 		l.pane.x, l.pane.w = listWidth+1, w-listWidth-1
+	}
+	if w >= wideWidth && barRows > 0 {
+		l.pane.w -= workWidth + 1
+		l.work = rect{l.pane.x + l.pane.w + 1, body.y, workWidth, body.h}
 	}
 	return l
 }

@@ -77,6 +77,9 @@ func (m *model) enter() tea.Cmd {
 	if strings.TrimSpace(line) == "" {
 		return nil
 	}
+	if cmd, ok := m.number(w); ok {
+		return cmd
+	}
 	command := strings.HasPrefix(line, "/") && !strings.HasPrefix(line, "//") && !strings.Contains(line, "\n")
 	if w.home() && !command {
 		m.message = "this is no conversation: /query WHO opens one, /msg WHO TEXT sends"
@@ -165,14 +168,25 @@ func (m *model) askQuit() tea.Cmd {
 			unsent++
 		}
 	}
+	var calls []string
+	for _, c := range m.calls {
+		calls = append(calls, c.name()+" ("+c.state(m.now())+")")
+	}
 	question := "quit?"
-	if len(live) > 0 {
+	switch {
+	case len(calls) > 0: // sessions of messages are not worth a word beside them
+		question = "quit and hang up on " + strings.Join(calls, ", ") + "?"
+	case len(live) > 0:
 		question = "quit and end the session with " + strings.Join(live, ", ") + "?"
 	}
 	if unsent > 0 {
 		question += " " + plural(unsent, "message is", "messages are") + " not sent yet."
 	}
-	m.overlay = &ask{question: question, again: "ctrl+c", yes: (*model).quit}
+	again := "ctrl+c"
+	if len(calls) > 0 {
+		again = "" // pressed twice by habit it must not hang up
+	}
+	m.overlay = &ask{question: question, again: again, yes: (*model).quit}
 	return nil
 }
 
@@ -186,10 +200,33 @@ func (m *model) quit() tea.Cmd {
 	}
 }
 
+// quitCommand is /quit: it asks only where a call would end.
+func (m *model) quitCommand() tea.Cmd {
+	if len(m.calls) > 0 {
+		return m.askQuit()
+	}
+	return m.quit()
+}
+
+// undo is Ctrl-Z as well, which stops a program elsewhere. This one it never stops: a call would go silent.
+func (m *model) undo() tea.Cmd {
+	_, e := m.prompt()
+	if len(e.undos) == 0 && m.anyUp() {
+		m.message = "Ctrl-Z does not stop the program: the call would go silent"
+		return nil
+	}
+	e.undo()
+	return m.edited()
+}
+
 // escape closes the top box, and with none dismisses the toast on top.
 func (m *model) escape() tea.Cmd {
 	if m.overlay != nil {
 		m.overlay = nil
+		return nil
+	}
+	if m.statsShown {
+		m.statsShown = false
 		return nil
 	}
 	if t, ok := m.toasts.Top(); ok {

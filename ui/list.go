@@ -89,12 +89,15 @@ func (m *model) conversationRow(w *window, cells int) string {
 	if w.unread > 0 {
 		right = strconv.Itoa(min(w.unread, 999))
 	}
+	number := fmt.Sprintf("%s%d ", mark, w.number)
+	if c := m.callOf(w); c != nil {
+		return style.Render(spread(number+w.name, " "+c.mark(), cells))
+	}
 	letter, ink := byte(' '), m.theme.plain
 	if p, ok := m.presence(w.peer); ok && !w.home() {
 		letter = presenceLetter(p.Availability)
 		ink = m.theme.presence[letter]
 	}
-	number := fmt.Sprintf("%s%d ", mark, w.number)
 	name := fit(w.name, max(1, cells-len(number)-5))
 	return style.Render(number+name) + " " + ink.Render(string(letter)) + style.Render(fitRight(right, cells-len(number)-width(name)-2))
 }

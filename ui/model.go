@@ -57,7 +57,8 @@ type model struct {
 	account   account
 	attention attention
 	commands  commands
-	record    record // nil: nothing is kept
+	sound     command.Audio // nil: there is no sound
+	record    record        // nil: nothing is kept
 	people    people
 	keys      keymap
 	notify    *notifications
@@ -90,7 +91,15 @@ type model struct {
 	history  inputHistory
 	complete completion
 	message  string // one line in the hint row, until the next key
-	ticket   int
+
+	calls      []*phoneCall      // by number
+	pulsing    bool              // a pulseMsg is under way
+	statsShown bool              // how the call is doing, in a box
+	steadyAt   time.Time         // until then F3 hangs nothing up
+	contacted  map[string]string // last contact with who calls, by toast
+	dials      *bool             // whether a number typed alone is dialled; nil: ask
+
+	ticket int
 
 	person  presenceState
 	timer   time.Time // when the pending tick comes; zero: none
@@ -101,7 +110,7 @@ type model struct {
 func newModel(ctx context.Context) *model {
 	m := &model{
 		ctx: ctx, width: 80, height: 24, dark: true, mouse: true, focused: true, now: time.Now,
-		presences: map[string]session.Presence{}, folded: map[string]bool{}, typed: map[string]bool{}, told: map[string]time.Time{},
+		presences: map[string]session.Presence{}, folded: map[string]bool{}, contacted: map[string]string{}, typed: map[string]bool{}, told: map[string]time.Time{},
 		windows: newWindows(), keys: newKeymap(),
 	}
 	m.theme = newTheme(m.dark)
@@ -127,6 +136,7 @@ func (m *model) load(s session.Snapshot) {
 			w.callState = c.State
 		}
 	}
+	m.setCalls(s.Calls)
 	shown := map[string]bool{}
 	for _, t := range s.Toasts {
 		shown[t.Toast] = true

@@ -133,6 +133,11 @@ func (m *model) click(at tea.Mouse) tea.Cmd {
 	if l.list.contains(at.X, at.Y) && at.Y-l.list.y < len(m.targets) {
 		return m.clickList(m.targets[at.Y-l.list.y])
 	}
+	for _, p := range l.bars {
+		if p.contains(at.X, at.Y) {
+			return p.do(m)
+		}
+	}
 	if at.Y == l.hint {
 		return m.clickHint(at.X)
 	}

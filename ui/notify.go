@@ -38,6 +38,15 @@ func (n *notifications) show(t toast.Toast) tea.Cmd {
 	return n.flush()
 }
 
+// ring tells of a call, unless the person looks. No flood of messages may use up what a call needs.
+func (n *notifications) ring(t toast.Toast, looking bool) tea.Cmd {
+	if n == nil || looking {
+		return nil
+	}
+	_ = n.terminal.Notify(t)
+	return n.flush()
+}
+
 func (n *notifications) withdraw(id string) tea.Cmd {
 	if n == nil {
 		return nil

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -30,14 +29,19 @@ type fullScreen interface {
 // popup is an overlay with a box at the bottom of the conversation, above the input line.
 type popup interface {
 	overlay
+	boxed
+}
+
+// boxed is what has lines in a box.
+type boxed interface {
 	// box returns the title and the lines of the box; selected is the highlighted one, -1 for none.
 	box(m *model) (title string, lines []string, selected int)
 }
 
 const maxPopup = 8
 
-// drawPopup draws a popup over the last rows of the pane.
-func (m *model) drawPopup(pane []string, p popup) {
+// drawPopup draws a box over the last rows of the pane.
+func (m *model) drawPopup(pane []string, p boxed) {
 	title, lines, selected := p.box(m)
 	w := m.layout.pane.w
 	room := min(maxPopup, len(pane)-2)
@@ -110,94 +114,6 @@ func (c *choice) key(name string, n int) bool {
 	}
 	c.at = max(0, min(c.at, n-1))
 	return true
-}
-
-// jump is Ctrl-K: windows and contacts by a part of their name.
-type jump struct {
-	line   editor
-	choice choice
-	found  []place
-}
-
-// place is somewhere to jump to.
-type place struct {
-	text  string
-	visit func(*model) tea.Cmd
-}
-
-func (m *model) openJump() tea.Cmd {
-	j := &jump{}
-	m.overlay = j
-	j.edited(m)
-	return nil
-}
-
-func (j *jump) prompt() (string, *editor) { return "[jump to] ", &j.line }
-func (j *jump) hint() string              { return " Enter go   Up/Down choose   Esc stay" }
-
-func (j *jump) box(*model) (string, []string, int) {
-	lines := make([]string, len(j.found))
-	for i, p := range j.found {
-		lines[i] = p.text
-	}
-	if len(lines) == 0 {
-		lines = []string{"nobody: Enter opens a conversation with that address"}
-	}
-	return "JUMP", lines, min(j.choice.at, len(lines)-1)
-}
-
-func (j *jump) edited(m *model) {
-	j.found, j.choice.at = m.places(strings.ToLower(j.line.text)), 0
-}
-
-// places are the windows and then the contacts whose name or address contains what.
-func (m *model) places(what string) []place {
-	var found []place
-	for _, w := range m.windows.all {
-		if strings.Contains(strings.ToLower(w.name+" "+w.peer), what) {
-			found = append(found, place{m.conversationText(w), func(m *model) tea.Cmd { return m.show(w) }})
-		}
-	}
-	seen := map[string]bool{}
-	for _, g := range m.groups {
-		for _, c := range g.Contacts {
-			if seen[c.URI] || m.windows.byPeer(c.URI) != nil || !strings.Contains(strings.ToLower(c.Name+" "+c.URI), what) {
-				continue
-			}
-			seen[c.URI] = true
-			found = append(found, place{
-				"  " + c.Name + "  " + strings.TrimPrefix(c.URI, "sip:"),
-				func(m *model) tea.Cmd { return m.clickList(target{person: c}) },
-			})
-		}
-	}
-	return found
-}
-
-func (m *model) conversationText(w *window) string {
-	text := strconv.Itoa(w.number) + " " + w.name
-	if w.unread > 0 {
-		text += " (" + strconv.Itoa(w.unread) + ")"
-	}
-	return text
-}
-
-func (j *jump) key(m *model, name string) (tea.Cmd, bool) {
-	if j.choice.key(name, len(j.found)) {
-		return nil, true
-	}
-	switch name {
-	case "enter":
-		m.overlay = nil
-		if len(j.found) > 0 {
-			return j.found[j.choice.at].visit(m), true
-		}
-		return m.runLine("/query " + j.line.text), true
-	case "esc", "ctrl+c":
-		m.overlay = nil
-		return nil, true
-	}
-	return nil, false
 }
 
 // find is Ctrl-R: the lines of the input history that contain what is typed, newest first.

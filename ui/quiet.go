@@ -19,6 +19,8 @@ const (
 	restMark = "\x00" // never reaches the terminal, which would ignore it
 	// restAfter is how long after the last message the renderer is put to rest, longer than a frame takes to be drawn.
 	restAfter = 300 * time.Millisecond
+	// restSoon is that after what comes by the clock: nothing is likely to follow, as it is after a key.
+	restSoon = 50 * time.Millisecond
 	// restLimit bounds a rest, so that a program that is killed without a message does not wait for long.
 	restLimit = 2 * time.Second
 )
@@ -30,6 +32,7 @@ type quiet struct {
 	mu    sync.Mutex
 	send  func(tea.Msg) // Guarded by mu; nil: not running
 	timer *time.Timer   // Guarded by mu; sends the mark
+	seen  int           // Guarded by mu; messages so far
 	asked bool          // Guarded by mu; the mark is under way, and no message has come since
 	rest  chan struct{} // Guarded by mu; closing it ends the rest; nil: nobody rests
 }
@@ -39,7 +42,19 @@ func (q *quiet) begin(send func(tea.Msg)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.send = send
-	q.timer = time.AfterFunc(restAfter, func() { send(tea.RawMsg{Msg: restMark}) })
+	q.askLocked(restAfter)
+}
+
+// restMsg asks for a rest. It carries how many messages there had been when it was decided on.
+type restMsg int
+
+// askLocked asks for a rest after a while, unless a message comes before.
+func (q *quiet) askLocked(after time.Duration) {
+	if q.timer != nil {
+		q.timer.Stop()
+	}
+	send, seen := q.send, restMsg(q.seen)
+	q.timer = time.AfterFunc(after, func() { send(seen) })
 }
 
 // end wakes the renderer for good.
@@ -68,12 +83,23 @@ func (q *quiet) filter(_ tea.Model, msg tea.Msg) tea.Msg {
 	if q.send == nil {
 		return msg
 	}
-	if raw, ok := msg.(tea.RawMsg); ok && raw.Msg == restMark {
+	if ask, ok := msg.(restMsg); ok {
+		// One that a message has overtaken would put the renderer to rest before it has drawn what came of that message; and
+		// the program would wait with a second one for the renderer, which holds a lock of the program's while it rests.
+		if int(ask) != q.seen || q.asked {
+			return nil
+		}
 		q.asked = true
-		return msg
+		return tea.RawMsg{Msg: restMark}
 	}
+	q.seen++
 	q.wakeLocked()
-	q.timer.Reset(restAfter)
+	switch msg.(type) {
+	case pulseMsg, tickMsg:
+		q.askLocked(restSoon)
+	default:
+		q.askLocked(restAfter)
+	}
 	return msg
 }
 
@@ -112,7 +138,7 @@ func (q *quiet) wait() {
 	defer q.mu.Unlock()
 	if q.rest == rest { // nothing came: rest again
 		q.rest, q.asked = nil, false
-		q.timer.Reset(0)
+		q.askLocked(0)
 	}
 }
 

@@ -58,6 +58,9 @@ func run(ctx context.Context, cfg Config, options ...tea.ProgramOption) error {
 	getenv := environ(cfg.Environ)
 	m := newModel(ctx)
 	m.account, m.attention, m.commands = watched{cfg.Endpoint}, watched{cfg.Endpoint}, cfg.Env
+	if cfg.Env != nil {
+		m.sound = cfg.Env.Audio
+	}
 	if cfg.History != nil {
 		m.record = cfg.History
 	}
@@ -138,9 +141,10 @@ func pull(ctx context.Context, events *fanout.Reader[session.Event], endpoint ac
 	}
 }
 
-// newBatch adds the account to a batch that may have changed it.
+// newBatch adds the calls and the account to a batch that may have changed them.
 func newBatch(events []session.Event, endpoint account) eventsMsg {
 	msg := eventsMsg{events: events}
+	msg.calls, msg.told = callsOf(events, endpoint)
 	for _, ev := range events {
 		switch ev.(type) {
 		case session.RegistrationChanged, session.PresenceChanged:

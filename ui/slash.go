@@ -44,13 +44,32 @@ func (m *model) runLine(line string) tea.Cmd {
 	case "help":
 		return m.openHelpOn(text("topic"))
 	case "quit":
-		return m.quit()
+		return m.quitCommand()
+	case "device":
+		return m.openDevices()
+	case "stats":
+		return m.statsCommand(text("call"))
+	case "call":
+		return m.callCommand(w, text("to"))
 	}
 	if inv.Command.Method == "" {
 		m.say(w, inv.Form.Usage()+" is not known to this screen")
 		return nil
 	}
 	return m.call(w, inv.Command.Method, inv.Params)
+}
+
+// callCommand is /call: somebody, the peer of the window, or the next call.
+func (m *model) callCommand(w *window, who string) tea.Cmd {
+	switch {
+	case who == "next":
+		return m.nextCall()
+	case who != "":
+		return m.dialTo(who)
+	case w.home():
+		return m.openDial()
+	}
+	return m.dial(w)
 }
 
 // place is what a line typed now applies to: what the current window shows. Only to accept or refuse an offer may mean
@@ -66,10 +85,16 @@ func (m *model) place(line string) command.Place {
 	if form.Name == "close" && at.Conversation == "" {
 		at.Conversation = w.name // a window can be closed that never had a conversation: closeWindow sees to that
 	}
+	if c := m.subject(); c != nil {
+		at.Audio = c.Call
+	}
 	t, ok := m.toasts.For(w.conversation)
 	if !ok || w.conversation == "" {
-		if form.Name != "answer" && form.Name != "decline" && form.Name != "dismiss" {
+		if form.Name != "answer" && form.Name != "decline" && form.Name != "dismiss" && form.Name != "forward" {
 			return at
+		}
+		if c := m.ringing(); c != nil {
+			at.Call = c.Call // its toast may have been dismissed
 		}
 		if t, ok = m.toasts.Top(); !ok {
 			return at

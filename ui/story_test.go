@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -253,5 +254,39 @@ func TestRendererRests(t *testing.T) {
 		p.program.Kill()
 		<-p.ended
 		p.close()
+	})
+}
+
+// A rest is asked for once, and not when a message has come meanwhile: what came of it would not be drawn, and the
+// program would wait for a renderer that rests.
+func TestRestIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, out := newQuiet(io.Discard)
+		var asked restMsg
+		q.begin(func(msg tea.Msg) { asked = msg.(restMsg) })
+		time.Sleep(restAfter)
+		synctest.Wait()
+		late := asked
+		q.filter(nil, tickMsg(time.Now()))
+		if q.filter(nil, late) != nil {
+			t.Error("a message came, and it rests all the same")
+		}
+		time.Sleep(restAfter)
+		synctest.Wait()
+		if q.filter(nil, asked) == nil {
+			t.Fatal("it does not rest")
+		}
+		if q.filter(nil, asked) != nil {
+			t.Error("it is asked twice")
+		}
+		rested := make(chan struct{})
+		go func() { _, _ = io.WriteString(out, restMark); close(rested) }()
+		synctest.Wait()
+		if q.filter(nil, asked) != nil {
+			t.Error("it is asked while it rests")
+		}
+		q.filter(nil, tickMsg(time.Now()))
+		<-rested
+		q.end()
 	})
 }

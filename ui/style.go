@@ -18,7 +18,8 @@ type theme struct {
 	marker   lipgloss.Style // the "new" line
 	current  lipgloss.Style // the row of the current window
 	active   lipgloss.Style // rows with something unread
-	alert    lipgloss.Style // failures, lost registration
+	alert    lipgloss.Style // failures, lost registration, what must be seen of a call
+	call     lipgloss.Style // the call bar
 	toast    lipgloss.Style // box of a toast
 	match    lipgloss.Style // found text, selected line
 	presence map[byte]lipgloss.Style
@@ -44,6 +45,7 @@ func newTheme(dark bool) theme {
 		current: bold.Reverse(true),
 		active:  ink("3").Bold(true),
 		alert:   ink("1").Bold(true),
+		call:    ink("2").Bold(true),
 		toast:   ink("3").Bold(true),
 		match:   lipgloss.NewStyle().Reverse(true),
 		presence: map[byte]lipgloss.Style{

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,8 @@ func (m *model) toastBox(it toast.Item, w int) []string {
 	seconds := "─"
 	if s, ok := it.Seconds(now); ok {
 		seconds = fmt.Sprintf("─ %d s ", s)
+	} else if it.Kind == toast.Call {
+		seconds = "─ " + clock(now.Sub(it.Shown)) + " "
 	}
 	title := fit(toastTitle(it.Toast)+" "+strings.Repeat("─", w), w-2-width(seconds))
 	title = strings.TrimSuffix(title, "…")
@@ -104,13 +107,13 @@ func toastTitle(t toast.Toast) string {
 const maxToastText = 3
 
 func (m *model) toastLines(t toast.Toast, w int) []string {
+	if t.Kind == toast.Call || t.Kind == toast.Missed {
+		return m.callToastLines(t, w)
+	}
 	lines, cut := wrap("\""+strings.Join(strings.Fields(t.Text), " ")+"\"", w, maxToastText)
 	if cut {
 		last := len(lines) - 1
 		lines[last] = strings.TrimRight(fit(lines[last]+"…\"", w), " ")
-	}
-	if t.Kind == toast.Missed {
-		return append(lines, "Ctrl-X j opens it")
 	}
 	now := m.now()
 	lines = append(lines, m.toastKeys(t, w))
@@ -172,17 +175,23 @@ func (m *model) placeToast(it toast.Item, r rect) {
 	}
 	places := &m.layout.toasts
 	lines := m.toastLines(it.Toast, r.w-4)
+	labels := m.labels(it.Toast)
 	for i, line := range lines {
-		for _, label := range []struct {
-			word string
-			part toast.Part
-		}{{labelAccept, toast.PartAccept}, {labelTake, toast.PartAccept}, {labelNotHere, toast.PartNotHere}} {
-			if before, _, ok := strings.Cut(line, label.word); ok && strings.HasPrefix(line, "F2 ") && i+1 < r.h {
-				*places = append(*places, toastPlace{rect{r.x + 2 + width(before), r.y + 1 + i, len(label.word), 1}, it.ID, label.part})
+		for _, l := range labels {
+			if at := strings.Index(line, l.text); at >= 0 && i+1 < r.h && m.labelRow(it.Toast, line) {
+				*places = append(*places, toastPlace{rect{r.x + 2 + width(line[:at]), r.y + 1 + i, width(l.text), 1}, it.ID, l.part})
 			}
 		}
 	}
 	*places = append(*places, toastPlace{r, it.ID, toast.PartText})
+}
+
+// labelRow reports whether a row of a toast is one of labels: a text may look like them.
+func (m *model) labelRow(t toast.Toast, line string) bool {
+	if t.Kind == toast.IM {
+		return strings.HasPrefix(line, "F2 ")
+	}
+	return slices.ContainsFunc(m.labels(t), func(l label) bool { return strings.HasPrefix(line, l.text) })
 }
 
 // forecast follows what the session knows now: who will accept an open offer changes with every key on any of the user's
@@ -202,8 +211,13 @@ func (m *model) forecast() {
 
 // toastShown puts an offer of the session into the queue.
 func (m *model) toastShown(t session.ToastShown) {
+	from := partyName(m.named(t.From))
+	dialled := ""
+	if a, _ := shortAddress(t.From.URI); a != from {
+		dialled = a
+	}
 	m.toasts.Push(toast.Toast{
-		ID: t.Toast, Kind: toast.Kind(t.Kind), Conversation: t.Conversation, Call: t.Call, From: partyName(m.named(t.From)), Text: plaintext.Text(t.Text, maxText),
+		ID: t.Toast, Kind: toast.Kind(t.Kind), Conversation: t.Conversation, Call: t.Call, From: from, Address: dialled, Text: plaintext.Text(t.Text, maxText),
 		Shown: m.now(), Deadline: t.Deadline, MostActive: t.MostActive, ThisDevice: t.ThisDevice, Devices: t.Devices,
 	})
 }

@@ -9,10 +9,12 @@ import (
 	"offhook/session"
 )
 
-// eventsMsg is a batch of the session's events. account is set if they may have changed it.
+// eventsMsg is a batch of the session's events. account is set if they may have changed it, calls if told.
 type eventsMsg struct {
 	events  []session.Event
 	account *session.Account
+	calls   []session.CallInfo
+	told    bool
 }
 
 // snapshotMsg is the state of the session after events were lost.
@@ -64,6 +66,16 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.load(session.Snapshot(msg))
 	case tickMsg:
 		m.onTick()
+	case pulseMsg:
+		m.onPulse(msg)
+	case digitsMsg:
+		cmd = m.onDigits(msg)
+	case contactMsg:
+		m.onContact(msg)
+	case devicesMsg:
+		cmd = m.onDevices(msg)
+	case levelsMsg:
+		cmd = m.onLevels(msg)
 	case doneMsg:
 		cmd = m.onDone(msg)
 	case sentMsg:
@@ -81,7 +93,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case quitMsg:
 		return m, tea.Quit
 	}
-	return m, tea.Batch(cmd, m.schedule())
+	return m, tea.Batch(cmd, m.schedule(), m.pulse())
 }
 
 // schedule asks for a tick when the picture changes next by itself: a countdown, the end of a line, the minute of the

@@ -27,7 +27,7 @@ func (m *model) View() tea.View {
 // screen returns the rows of the screen and where the cursor is.
 func (m *model) screen() (rows []string, x, y int) {
 	label, e := m.prompt()
-	m.layout = arrange(m.width, m.height, e.lines(label, max(1, m.width)))
+	m.layout = arrange(m.width, m.height, e.lines(label, max(1, m.width)), m.barRows())
 	l := &m.layout
 	input, x, y := e.draw(label, l.width, l.input.h)
 	x, y = min(x, l.width-1), y+l.input.y
@@ -35,6 +35,7 @@ func (m *model) screen() (rows []string, x, y int) {
 	if l.title >= 0 {
 		rows = append(rows, m.drawTitle())
 	}
+	rows = append(rows, m.drawBar()...)
 	rows = append(rows, m.drawBody()...)
 	if l.status >= 0 {
 		rows = append(rows, m.drawStatus())
@@ -65,8 +66,15 @@ func (m *model) drawBody() []string {
 	pane := m.drawPane(l.pane)
 	if box, ok := m.overlay.(popup); ok {
 		m.drawPopup(pane, box)
+	} else if c := m.subject(); c != nil && m.statsShown {
+		m.drawPopup(pane, statsBox{c})
 	}
 	m.drawToasts(pane)
+	if l.work.w > 0 {
+		for i, row := range m.drawWork(l.work) {
+			pane[i] += m.theme.dim.Render("│") + row
+		}
+	}
 	if l.list.w == 0 {
 		m.targets = nil
 		return pane
@@ -195,7 +203,11 @@ func (m *model) drawStatus() string {
 		if p, ok := m.presence(w.peer); ok {
 			fields[0] += " " + string(presenceLetter(p.Availability))
 		}
-		fields = append(fields, sessionWord(w))
+		if c := m.callOf(w); c != nil {
+			fields = append(fields, c.sessionState(m.now()))
+		} else {
+			fields = append(fields, sessionWord(w))
+		}
 	}
 	var acts []string
 	for _, o := range m.windows.all {
@@ -254,7 +266,11 @@ func (m *model) windowTitle() string {
 		unread += w.unread
 	}
 	title := "offhook"
-	if n := m.toasts.Open(); n > 0 {
+	if c := m.ringing(); c != nil {
+		title = "RING " + c.name() + " - " + title
+	} else if c := m.subject(); c != nil {
+		title = c.mark() + " " + c.name() + " - " + title
+	} else if n := m.toasts.Open(); n > 0 {
 		title = fmt.Sprintf("(%d!) %s", n, title)
 	} else if unread > 0 {
 		title = fmt.Sprintf("(%d) %s", unread, title)

@@ -37,6 +37,10 @@ func sit(t *testing.T, d *testkit.Device, store *history.Store) *desk {
 		Endpoint: d.Endpoint, Env: &command.Env{Endpoint: d.Endpoint, History: store}, History: store, Notify: "none", Logger: log,
 		Input: k.terminal.Input(), Output: k.terminal, Environ: []string{"TERM=xterm-256color"},
 	}
+	if d.Sound() != nil {
+		cfg.Env.Audio = silentSound{}
+		cfg.Env.Recordings = t.TempDir()
+	}
 	go func() {
 		recording := make(chan struct{})
 		go func() { recorder.Run(ctx); close(recording) }()
