@@ -8,6 +8,17 @@
 //	kamailio with its presence and extra modules (Debian: kamailio kamailio-presence-modules kamailio-extra-modules
 //	kamailio-utils-modules kamailio-xml-modules)
 //
-// A test is skipped, and says so, when its server is not installed. The folder bench compares the embedded server
-// with Kamailio under load: `make bench-server`, which needs SIPp as well.
+// Calls are tried with phones and servers of other makes, and what each side records is measured: is it the tone that
+// was played, is it as loud, is it whole. The program is run as its users run it, by its control API:
+//
+//   - baresip (Debian: baresip-core): every codec with every way of encryption, directly, through the embedded server and
+//     through Kamailio; hold, keys, transfers, call waiting, who hangs up or gives up first. It sends RTP from another
+//     address than it announces, which looks like a NAT.
+//   - SIPp (Debian: sip-tester) as a peer that is odd or breaks rules: no offer, no answer, late answers, strange descriptions.
+//   - Asterisk, which sends back what it hears. ASTERISK names the program, ASTERISK_ROOT the tree it was unpacked into, if it
+//     is not installed.
+//
+// A test is skipped, and says so, when its program is not installed. OFFHOOK_BIN names the program under test; without it one
+// is built. The folder bench compares the embedded server with Kamailio under load: `make bench-server`, which needs SIPp as
+// well.
 package interop
