@@ -8,9 +8,9 @@ BENCH    ?= .
 COUNT    ?= 3
 
 # Build tags of tests that need more than `go test ./...` may take; the linters look at them, too.
-TAGS     := e2e,interop
+TAGS     := e2e,interop,soundcard,bench
 
-.PHONY: all build check lint test race fuzz golden e2e demo docs bench interop bench-server clean
+.PHONY: all build check lint test race nocgo fuzz golden e2e demo docs bench bench-audio soundcard interop bench-server clean
 
 all: build
 
@@ -34,6 +34,11 @@ test: ## all tests, as the README runs them
 race: ## the same under the race detector
 	$(GO) test -race ./...
 
+nocgo: ## without a C compiler: everything builds, sound is virtual, Opus is received only
+	CGO_ENABLED=0 $(GO) build -o /dev/null .
+	CGO_ENABLED=0 $(GO) test ./audio/... .
+	for os in darwin windows; do CGO_ENABLED=0 GOOS=$$os $(GO) vet ./audio/... || exit 1; done
+
 fuzz: ## every fuzz target for FUZZTIME each
 	.ci/fuzz $(FUZZTIME)
 
@@ -52,6 +57,15 @@ docs: ## the generated files: config.example.toml, docs/{config,keys,events}.md,
 
 bench: ## benchmarks, with allocations
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+bench-audio: build ## what sound costs and how late it is, block by block and in real programs, beside baresip where installed
+	$(GO) test -run '^$$' -bench . -benchmem ./audio/...
+	$(GO) test -count=1 -v -run 'Traces|Delay|Concealment|Recover' ./audio/jitter
+	OFFHOOK_BIN=$(CURDIR)/offhook $(GO) test -tags bench -count=1 -v -timeout 30m ./internal/interop/audiobench
+
+soundcard: build ## the sound devices of a PulseAudio that the tests start, and kill (skipped where that is not installed)
+	$(GO) test -tags soundcard -count=1 -v ./audio/device/malgo
+	OFFHOOK_BIN=$(CURDIR)/offhook $(GO) test -tags bench -count=1 -v -run TestSoundServerDies ./internal/interop/audiobench
 
 interop: ## the election through a real Kamailio (skipped where that is not installed)
 	$(GO) test -tags interop -count=1 -v -timeout 20m ./internal/interop
