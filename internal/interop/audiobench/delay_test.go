@@ -155,8 +155,6 @@ func TestDelayThroughPulse(t *testing.T) {
 				alsa := filepath.Join(t.TempDir(), "asound.conf")
 				write(t, alsa, "pcm.mouth { type pulse\n device mouth }\npcm.ear { type pulse\n device ear }\n")
 				t.Setenv("ALSA_CONFIG_PATH", "/usr/share/alsa/alsa.conf:"+alsa)
-				codecs := map[string]string{"pcmu": "PCMU/8000/1", "opus": "opus/48000/2"}[codec]
-				_ = codecs
 				baresip(t, "127.30.0.3", "audio_source aubridge,nowhere", "audio_player alsa,ear", "audio_alert aubridge,nowhere")
 				caller := baresip(t, "127.30.0.5", "audio_source alsa,mouth", "audio_player aubridge,nowhere2", "audio_alert aubridge,nowhere")
 				if _, err := io.WriteString(caller.in, "/dial sip:bench@127.30.0.3:5070\n"); err != nil {

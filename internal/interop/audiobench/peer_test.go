@@ -58,7 +58,6 @@ type flow struct {
 	kind    uint8
 	to      atomic.Pointer[netip.AddrPort]
 	answer  time.Duration // from the INVITE to the 200
-	first   time.Duration // from the ACK to the first packet
 	acked   time.Time
 
 	mu       sync.Mutex
