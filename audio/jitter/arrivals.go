@@ -7,8 +7,8 @@ import (
 
 // What is learned of arrivals.
 const (
-	bucket      = 2 * time.Millisecond // width of a class of the histogram
-	buckets     = 256
+	bucket      = 1 * time.Millisecond // width of a class of the histogram
+	buckets     = 512
 	forget      = 10 * time.Second       // after which a packet counts 1/e of a new one
 	share       = 0.97                   // of the packets that shall come in time
 	margin      = 1 * time.Millisecond   // between the packet that just comes in time and its play-out
@@ -18,6 +18,9 @@ const (
 	spikeHeight = 10 * time.Millisecond  // above the quantile
 	spikeLength = 500 * time.Millisecond // what lasts longer is no spike
 	spikeMemory = 20 * time.Second       // within which two make a pattern
+	stallMost   = 30 * time.Millisecond  // what is later is no stall of a busy machine
+	stallMemory = 10 * time.Second       // after which a stall begins to be forgotten
+	stallForget = 500                    // times as long as it was, in which it is forgotten then
 )
 
 // recent is the least value of the last eight slices of time.
@@ -64,6 +67,9 @@ type arrivals struct {
 	spikes   [8]spike
 	spike    int // the newest
 	rising   bool
+
+	stall   time.Duration // how late a packet was for which sound had to be made up
+	stalled time.Duration // when
 }
 
 // spike is a short time in which packets were much later than usual.
@@ -77,7 +83,8 @@ func (a *arrivals) restart(delay time.Duration) {
 	a.base, a.last = delay, delay
 }
 
-func (a *arrivals) add(delay, length, now, limit time.Duration) {
+// add learns of a packet, and says how late it is.
+func (a *arrivals) add(delay, length, now, limit time.Duration) (late time.Duration) {
 	if !a.any {
 		*a = arrivals{any: true, first: now, weight: 1}
 		a.restart(delay)
@@ -93,10 +100,25 @@ func (a *arrivals) add(delay, length, now, limit time.Duration) {
 		a.lower(int(rise / bucket))
 	}
 	a.base = base
-	late := delay - base
+	late = delay - base
 	a.count(late, length)
 	a.quantile = a.above(1 - share)
 	a.watch(late, now)
+	return late
+}
+
+// missed learns at once from a packet that came too late to go on without making something up. A machine on which
+// programs stall does that again before long, though too seldom for the quantile; on a quiet one it is forgotten. The
+// stalls of a call that is just being set up tell nothing.
+func (a *arrivals) missed(late, now time.Duration) {
+	if late <= stallMost && now-a.first >= learning {
+		a.stall, a.stalled = max(late, a.stallNow(now)), now
+	}
+}
+
+// stallNow is what is left of the latest stalls.
+func (a *arrivals) stallNow(now time.Duration) time.Duration {
+	return max(0, a.stall-max(0, now-a.stalled-stallMemory)/stallForget)
 }
 
 // count adds to the histogram. A packet counts as much as it is long.
@@ -116,6 +138,7 @@ func (a *arrivals) count(late, length time.Duration) {
 
 // lower moves the histogram down: the path has got longer for good, and what was late is normal now.
 func (a *arrivals) lower(by int) {
+	a.stall = max(0, a.stall-time.Duration(by)*bucket)
 	by = min(by, buckets-1)
 	for i := 1; i <= by; i++ {
 		a.weights[0] += a.weights[i]
@@ -126,13 +149,11 @@ func (a *arrivals) lower(by int) {
 
 // above is the lateness that a share of the packets exceeds.
 func (a *arrivals) above(share float64) time.Duration {
-	rest := share * a.total
-	for i := buckets - 1; i > 0; i-- {
-		if rest -= a.weights[i]; rest < 0 {
-			return time.Duration(i+1) * bucket
-		}
+	i, below := 0, a.weights[0]
+	for ; i < buckets-1 && below <= (1-share)*a.total; below += a.weights[i] {
+		i++
 	}
-	return bucket
+	return time.Duration(i+1) * bucket
 }
 
 // watch finds spikes, which are too rare for the quantile.
@@ -162,7 +183,7 @@ func (a *arrivals) lateness(now time.Duration) time.Duration {
 			high = max(high, s.height)
 		}
 	}
-	late := a.quantile
+	late := max(a.quantile, a.stallNow(now))
 	if n >= 2 {
 		late = max(late, high)
 	}

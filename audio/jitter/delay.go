@@ -4,7 +4,7 @@ import "time"
 
 // How the delay is kept.
 const (
-	hysteresis = 2 * time.Millisecond // above the target before anything is removed
+	hysteresis = 1 * time.Millisecond // above the target before anything is removed
 	pause      = 6                    // blocks between two changes
 	calm       = time.Second          // after a packet was not there in time, in which nothing is removed
 	retry      = 2                    // blocks until the next look after no good place was found

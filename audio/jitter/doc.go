@@ -7,10 +7,12 @@
 //  1. Push orders packets by sequence number (RFC 3550 §5.1), drops duplicates, and maps timestamps to one time line that
 //     never jumps, even where the sender's does (push.go).
 //  2. The least delay within the last seconds is taken for the bare path; what packets take longer goes into a histogram
-//     that forgets. A high quantile of it, or recurring spikes above, is the target delay (arrivals.go).
-//  3. Pull decodes the next packet when its sound is needed (pull.go). A missing one is taken from the forward error
-//     correction in the packet after it, or made up by the codec, or from the pitch of what was heard last, fading to
-//     background noise (conceal.go).
+//     that forgets. A high quantile of it, or recurring spikes above, or for a while a stall that there was too little
+//     for, is the target delay (arrivals.go).
+//  3. Pull decodes the next packet when its sound is needed (pull.go). One that is not there may be late or lost. Until a
+//     later packet tells, sound goes on with the pitch of what was heard last, fading to background noise (conceal.go),
+//     and the decoder hears nothing of it: if the packet turns up it is played, that much later, from where the two swing
+//     alike. What is lost is taken from the forward error correction in the packet after it, or made up by the codec.
 //  4. Too much delay is removed, and too little added, one pitch period at a time where nobody hears it (stretch.go). That
 //     also makes up for the difference of the two sides' clocks. Between talk spurts the delay is set anew for free.
 //

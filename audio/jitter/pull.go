@@ -75,7 +75,7 @@ func (b *Buffer) starve(n int) {
 		b.settle(true)
 		return
 	}
-	b.filled += b.conceal(n)
+	b.filled += b.conceal(n, false)
 }
 
 // lull is silence.
@@ -96,7 +96,7 @@ func (b *Buffer) hush(n int) {
 		b.stats.Silent += b.length(n)
 		return
 	}
-	b.stats.Silent += b.conceal(n).duration()
+	b.stats.Silent += b.conceal(n, false).duration()
 }
 
 // await waits until the first packet of a talk spurt is due. This is where the delay is set for free.
@@ -138,7 +138,7 @@ func (b *Buffer) proceed(n int) {
 	case b.repair(head, gap, missing):
 	default:
 		// The gap is known now, so that no more is made up than it needs.
-		b.filled += b.conceal(min(n, int((gap-b.filled)/b.sound.step())+1))
+		b.filled += b.conceal(min(n, int((gap-b.filled)/b.sound.step())+1), true)
 	}
 }
 
@@ -153,7 +153,7 @@ func (b *Buffer) repair(head *slot, gap ticks, missing int64) bool {
 		return false
 	}
 	n := int(lost / b.sound.step())
-	pcm := b.sound.room(n)
+	pcm := b.room(n)
 	if n == 0 || !f.Decoder.Recover(pcm, head.payload) {
 		head.plain = true
 		return false
@@ -162,9 +162,7 @@ func (b *Buffer) repair(head *slot, gap ticks, missing int64) bool {
 	used := n - int((gap-b.filled)/b.sound.step())
 	copy(pcm, pcm[used:])
 	pcm = pcm[:n-used]
-	b.smooth(pcm)
-	b.sound.grow(len(pcm))
-	b.stats.Decoded += b.length(len(pcm))
+	b.join(pcm, false)
 	b.stats.Recovered++
 	b.settle(false)
 	b.next = head.t
@@ -174,11 +172,19 @@ func (b *Buffer) repair(head *slot, gap ticks, missing int64) bool {
 
 // probe decodes the copy of a lost packet that comes too late to be heard: the decoder's memory gets better by it, and
 // it shows that waiting for copies would pay.
-func (b *Buffer) probe(head *slot, f *Format) {
+func (b *Buffer) probe(head *slot, f *Format) (found bool) {
 	n := int(head.dur / b.sound.step())
-	if !head.plain && f.Decoder.Recover(b.sound.room(n), head.payload) {
-		b.repairable(head)
+	if head.plain || !f.Decoder.Recover(b.room(n), head.payload) {
+		return false
 	}
+	b.repairable(head)
+	return true
+}
+
+// room is where the next n samples go, with some more behind.
+func (b *Buffer) room(n int) []int16 {
+	b.sound.room(n + b.sound.samples(longest))
+	return b.sound.room(n)
 }
 
 // repairable notes that a loss could be repaired. With two of them within a few seconds packets are held for longer, so
@@ -214,45 +220,72 @@ func (b *Buffer) play() {
 		b.comfort(b.take())
 		return
 	case f.SampleRate != b.sound.rate && b.sound.pending() > 0:
-		b.filled += b.conceal(b.sound.rate/100 - b.sound.pending()) // the last block at the old rate
+		b.filled += b.conceal(b.sound.rate/100-b.sound.pending(), false) // the last block at the old rate
 		return
 	}
 	b.setRate(f.SampleRate)
 	b.take()
 	b.next = head.t
+	late := b.filled > 0 && b.missing == 0
+	if late {
+		b.arrivals.missed(head.behind, b.now)
+	}
 	b.remeasure()
 	b.settle(false)
-	if b.missing > 0 {
-		b.probe(head, f)
+	if b.missing > 0 && !b.probe(head, f) && b.ghost.active && !b.ghost.steady {
+		lost := min(ticks(b.missing)*head.dur, toTicks(maxPacket))
+		f.Decoder.Conceal(b.room(int(lost / b.sound.step()))) // the codec is to know what it has missed
 	}
-	pcm := b.sound.room(f.SampleRate * int(maxPacket/time.Millisecond) / 1000)
+	pcm := b.room(b.sound.samples(maxPacket))
 	n, err := f.Decoder.Decode(pcm, head.payload)
 	b.next = head.t + head.dur
 	b.account(head, err == nil && n > 0)
 	if err != nil || n <= 0 {
 		b.stats.Malformed++
-		b.filled += b.conceal(int(head.dur / b.sound.step()))
+		b.filled += b.conceal(int(head.dur/b.sound.step()), true)
 		b.settle(false)
 		return
 	}
 	b.format = f
 	n = min(n, len(pcm))
 	b.back.learn(pcm[:n], b.sound.rate)
-	b.smooth(pcm[:n])
-	b.sound.grow(n)
+	b.join(pcm[:n], late)
 	b.stats.Played++
-	b.stats.Decoded += b.length(n)
 }
 
-// smooth joins sound to what was made up before it.
-func (b *Buffer) smooth(pcm []int16) {
+// join adds decoded sound to what is there, so that it goes on smoothly from what was made up. late tells that the sound
+// is not played where it should have been, and that no more than it follows: none of it is left out then.
+func (b *Buffer) join(pcm []int16, late bool) {
+	n := len(pcm)
+	b.stats.Decoded += b.length(n)
 	if b.rough && !b.ghost.active {
 		b.ghost.begin(&b.sound, &b.back)
 	}
-	if b.ghost.active {
-		b.ghost.merge(pcm, &b.back)
+	if !b.ghost.active {
+		b.sound.grow(n)
+		return
 	}
 	b.ghost.active, b.rough = false, false
+	shift, made := b.ghost.join(pcm, &b.back, late)
+	switch {
+	case shift > 0:
+		pcm = b.sound.room(n + shift)
+		copy(pcm[shift:], pcm[:n])
+		copy(pcm, made[:shift])
+		b.ghost.cross(pcm[shift:], made[shift:])
+	case shift < 0:
+		copy(pcm, pcm[-shift:])
+		b.ghost.cross(pcm[:n+shift], made)
+	default:
+		b.ghost.cross(pcm, made)
+	}
+	b.sound.grow(n + shift)
+	b.shifted += b.length(shift)
+	if d := b.length(shift); shift > 0 {
+		b.stats.Inserted += d
+	} else {
+		b.stats.Removed -= d
+	}
 }
 
 // account counts a packet that was taken, and those before it that never came.
@@ -279,17 +312,19 @@ func (b *Buffer) comfort(s *slot) {
 	b.stats.Comfort++
 }
 
-// conceal makes up at least n samples and tells how much time that was.
-func (b *Buffer) conceal(n int) ticks {
-	if f := b.format; f != nil && f.Decoder != nil && f.SampleRate == b.sound.rate && !b.ghost.active {
-		whole := max(n, b.sound.rate/100)
-		if f.Decoder.Conceal(b.sound.room(whole)) {
-			b.sound.grow(whole)
-			return ticks(whole) * b.sound.step()
-		}
-	}
+// conceal makes up at least n samples and tells how much time that was. The codec is asked only about what is lost: it
+// believes so, and would join the next packet to what it made up, although that may be the one that was only late.
+func (b *Buffer) conceal(n int, lost bool) ticks {
 	if !b.ghost.active {
 		b.ghost.begin(&b.sound, &b.back)
+		if f := b.format; lost && f != nil && f.Decoder != nil && f.SampleRate == b.sound.rate && !b.ghost.steady {
+			whole := max(n, b.sound.rate/100)
+			if f.Decoder.Conceal(b.sound.room(whole)) {
+				b.ghost.active = false
+				b.sound.grow(whole)
+				return ticks(whole) * b.sound.step()
+			}
+		}
 	}
 	b.ghost.hurry = b.state != talking
 	b.ghost.fill(b.sound.room(n), &b.back)

@@ -10,6 +10,7 @@ type slot struct {
 	seq     int64 // extended
 	t       ticks // when its sound begins
 	dur     ticks
+	behind  time.Duration // the fastest packet
 	pt      uint8
 	hollow  bool // plays nothing: a telephone event, an unknown payload type
 	late    bool // other sound was played in its place; only its sequence number is of use
@@ -207,7 +208,7 @@ func (b *Buffer) date(s *slot, p Packet, front bool, now time.Duration) bool {
 	if s.fresh {
 		b.arrivals.restart(delay)
 	}
-	b.arrivals.add(delay, s.dur.duration(), now, b.cfg.Max)
+	s.behind = b.arrivals.add(delay, s.dur.duration(), now, b.cfg.Max)
 	if front || !n.sound {
 		n.sound, n.ts, n.clock, n.audio, n.t, n.arrived = true, p.Timestamp, f.ClockRate, s.seq, s.t, now
 		n.dur = s.dur

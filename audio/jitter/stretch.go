@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Bounds of pitch periods: 400 Hz to 66 Hz.
+// Bounds of pitch periods: 400 Hz to 60 Hz.
 const (
 	shortest = 2500 * time.Microsecond
-	longest  = 15 * time.Millisecond
+	longest  = 16700 * time.Microsecond
 	overlap  = 5 * time.Millisecond  // over which two places of the sound are faded into each other
 	past     = 60 * time.Millisecond // of sound that is kept after it was played
 )
