@@ -75,8 +75,8 @@ type Engine struct {
 	codecs      []codec.Codec
 	certificate *tls.Certificate
 	fingerprint string
-	start       time.Time     // of the clock that jitter buffers are given
-	wake        chan struct{} // capacity 1; somebody began to use the device
+	now         func() time.Duration // the clock of the jitter buffers
+	wake        chan struct{}        // capacity 1; somebody began to use the device
 
 	streams atomic.Pointer[[]*Stream] // copied on write, under mu
 	tones   tones
@@ -92,7 +92,8 @@ type Engine struct {
 
 // New makes an engine. Nothing sounds before Run.
 func New(cfg Config) (*Engine, error) {
-	e := &Engine{cfg: cfg, log: cfg.Logger, start: time.Now(), wake: make(chan struct{}, 1), users: map[device.Need]int{}}
+	start := time.Now()
+	e := &Engine{cfg: cfg, log: cfg.Logger, now: func() time.Duration { return time.Since(start) }, wake: make(chan struct{}, 1), users: map[device.Need]int{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -153,9 +154,6 @@ func CodecNames() []string {
 	}
 	return names
 }
-
-// now is the clock of the jitter buffers.
-func (e *Engine) now() time.Duration { return time.Since(e.start) }
 
 // Run makes sound until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
