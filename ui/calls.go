@@ -291,12 +291,8 @@ func (m *model) pulse() tea.Cmd {
 	m.pulsing = true
 	wait := time.Second - max(0, m.now().Sub(since))%time.Second // when the seconds of its clock change
 	return func() tea.Msg {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-m.ctx.Done():
+		if !m.sleep(m.ctx, wait) {
 			return nil
-		case <-timer.C:
 		}
 		stats := pulseMsg{}
 		for _, id := range ids {

@@ -75,7 +75,7 @@ func (m *model) openDevices() tea.Cmd {
 // askDevices lists the devices after a while.
 func (m *model) askDevices(d *devices, next bool, after time.Duration) tea.Cmd {
 	return func() tea.Msg {
-		if !wait(m.ctx, after) {
+		if !m.sleep(m.ctx, after) {
 			return nil
 		}
 		msg := devicesMsg{of: d, next: next}
@@ -169,7 +169,7 @@ func (d *devices) chosen(r deviceRow) bool {
 
 func (m *model) askLevels(d *devices) tea.Cmd {
 	return func() tea.Msg {
-		if !wait(m.ctx, levelsEvery) {
+		if !m.sleep(m.ctx, levelsEvery) {
 			return nil
 		}
 		return levelsMsg{d, m.sound.Levels()}

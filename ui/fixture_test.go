@@ -209,6 +209,7 @@ func newStage(t *testing.T, f *fake, w, h int) *stage {
 	s := &stage{t: t, f: f, clock: morning("09:59:00")}
 	m := newModel(t.Context())
 	m.now = func() time.Time { return s.clock }
+	m.sleep = func(_ context.Context, d time.Duration) bool { return d <= 0 } // nothing here waits for a time
 	m.account, m.attention, m.commands, m.record, m.people = f, f, f, f, f
 	m.groups = f.groups
 	m.load(f.Snapshot())
@@ -229,21 +230,14 @@ func (s *stage) run(cmd tea.Cmd) {
 	if cmd == nil {
 		return
 	}
-	done, begun := make(chan tea.Msg, 1), make(chan struct{})
-	go func() { close(begun); done <- cmd() }()
-	<-begun
-	select {
-	case msg := <-done:
-		switch msg := msg.(type) {
-		case tea.BatchMsg:
-			for _, c := range msg {
-				s.run(c)
-			}
-		case nil:
-		default:
-			s.update(msg)
+	switch msg := cmd().(type) {
+	case tea.BatchMsg:
+		for _, c := range msg {
+			s.run(c)
 		}
-	case <-time.After(20 * time.Millisecond): // wall clock: a tick, which nothing here waits for
+	case nil:
+	default:
+		s.update(msg)
 	}
 }
 

@@ -62,6 +62,7 @@ type model struct {
 	people    people
 	keys      keymap
 	notify    *notifications
+	sleep     func(context.Context, time.Duration) bool // wait, but in tests
 	now       func() time.Time
 
 	// The screen
@@ -109,7 +110,7 @@ type model struct {
 
 func newModel(ctx context.Context) *model {
 	m := &model{
-		ctx: ctx, width: 80, height: 24, dark: true, mouse: true, focused: true, now: time.Now,
+		ctx: ctx, width: 80, height: 24, dark: true, mouse: true, focused: true, now: time.Now, sleep: wait,
 		presences: map[string]session.Presence{}, folded: map[string]bool{}, contacted: map[string]string{}, typed: map[string]bool{}, told: map[string]time.Time{},
 		windows: newWindows(), keys: newKeymap(),
 	}

@@ -114,7 +114,12 @@ func (m *model) schedule() tea.Cmd {
 		return nil
 	}
 	m.timer = next
-	return tea.Tick(max(next.Sub(now), time.Millisecond), func(t time.Time) tea.Msg { return tickMsg(t) })
+	return func() tea.Msg {
+		if !m.sleep(m.ctx, max(next.Sub(now), time.Millisecond)) {
+			return nil
+		}
+		return tickMsg(time.Now())
+	}
 }
 
 func (m *model) onTick() {
