@@ -250,21 +250,8 @@ func (f *forks) provisional(res *sip.Response) {
 	if len(res.Body()) > 0 {
 		f.early(res)
 	}
-	if res.StatusCode != 180 {
-		return
-	}
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
-	if c.rang {
-		c.inputMovesLocked(RingingAgain, why{})
-		return
-	}
-	c.rang = true
-	if c.inputMovesLocked(Ringing, why{sip: 180}) {
-		c.e.publishLocked(CallRinging{Call: c.id, Conversation: c.conv.id})
-		if f.rings != nil {
-			f.rings()
-		}
+	if c.rings(res) && f.rings != nil {
+		f.rings()
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"offhook/internal/fsm"
 	"offhook/internal/sipua"
 )
@@ -188,6 +190,25 @@ func (c *call) infoLocked() CallInfo {
 		Call: c.id, Conversation: c.conv.id, Kind: c.kind, Direction: c.dir, State: c.state, Peer: c.conv.peer,
 		Began: c.born, Since: c.upTime, Ringing: c.state == Establishing && c.rang,
 	}
+}
+
+// rings takes a provisional response of any fork. It reports whether it was the first to ring, which everybody is told.
+func (c *call) rings(res *sip.Response) (first bool) {
+	if res.StatusCode != 180 {
+		return false
+	}
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if c.rang {
+		c.inputMovesLocked(RingingAgain, why{})
+		return false
+	}
+	c.rang = true
+	first = c.inputMovesLocked(Ringing, why{sip: 180})
+	if first {
+		c.e.publishLocked(CallRinging{Call: c.id, Conversation: c.conv.id})
+	}
+	return first
 }
 
 // byeWait bounds the answer to a BYE: whoever hangs up does not want to wait for a peer that is gone.

@@ -112,7 +112,7 @@ func (c *InstantMessagingCall) invite(ctx context.Context, to sip.Uri, toast *Me
 	defer stop()
 	dlg, res, err := c.e.agent.Invite(ctx, sipua.InviteOptions{
 		Target: target(to), ContentType: body.TypeSDP, Body: c.e.localMedia().Marshal(), CallID: c.callID,
-		Headers: c.inviteHeaders(toast), Provisional: c.provisional, FollowRedirects: 5,
+		Headers: c.inviteHeaders(toast), Provisional: func(res *sip.Response) { c.rings(res) }, FollowRedirects: 5,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -161,23 +161,6 @@ func preview(text string) string {
 		}
 	}
 	return text
-}
-
-// provisional reports the first ringing, of whichever fork.
-func (c *InstantMessagingCall) provisional(res *sip.Response) {
-	if res.StatusCode != 180 {
-		return
-	}
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
-	if c.rang {
-		c.inputMovesLocked(RingingAgain, why{})
-		return
-	}
-	c.rang = true
-	if c.inputMovesLocked(Ringing, why{sip: 180}) {
-		c.e.publishLocked(CallRinging{Call: c.id, Conversation: c.conv.id})
-	}
 }
 
 func newCallID() string { return strings.ToLower(newMessageID()) }
