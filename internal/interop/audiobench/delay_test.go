@@ -152,11 +152,11 @@ func TestDelayThroughPulse(t *testing.T) {
 			t.Run("baresip", func(t *testing.T) {
 				server := pulse(t)
 				t.Setenv("PULSE_SERVER", server)
-				alsa := filepath.Join(t.TempDir(), "asound.conf")
-				write(t, alsa, "pcm.mouth { type pulse\n device mouth }\npcm.ear { type pulse\n device ear }\n")
-				t.Setenv("ALSA_CONFIG_PATH", "/usr/share/alsa/alsa.conf:"+alsa)
+				home := t.TempDir()
+				write(t, filepath.Join(home, ".asoundrc"), "pcm.mouth { type pulse\n device mouth }\npcm.ear { type pulse\n device ear }\n")
+				t.Setenv("HOME", home)
 				baresip(t, "127.30.0.3", "audio_source aubridge,nowhere", "audio_player alsa,ear", "audio_alert aubridge,nowhere")
-				caller := baresip(t, "127.30.0.5", "audio_source alsa,mouth", "audio_player aubridge,nowhere2", "audio_alert aubridge,nowhere")
+				caller := baresip(t, "127.30.0.5", "audio_source alsa,mouth", "audio_player aubridge,nowhere2", "audio_alert aubridge,nowhere", "module stdio.so")
 				if _, err := io.WriteString(caller.in, "/dial sip:bench@127.30.0.3:5070\n"); err != nil {
 					t.Fatal(err)
 				}
