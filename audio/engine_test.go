@@ -98,14 +98,12 @@ func TestHoldAndMute(t *testing.T) {
 		synctest.Wait()
 		w.hearsNothing("a, who holds,", a.dev, 400*time.Millisecond)
 		w.agree(la, lb, sdp.Sending, sdp.Both)
-		sent := la.Stats().Sent
 		time.Sleep(settle)
 		synctest.Wait()
 		w.hearsNothing("b, held,", b.dev, time.Second)
 		if _, silent := lb.told(media.Silent); silent {
 			t.Error("a held side is told that it hears nothing")
 		}
-		_ = sent
 
 		la.Hold(false)
 		w.agree(la, lb, sdp.Both, sdp.Both)
@@ -350,7 +348,7 @@ func TestDeviceIsReleased(t *testing.T) {
 		if isOpen() {
 			t.Error("open before any call")
 		}
-		la, lb := w.call(a, b, sdp.Off)
+		la, _ := w.call(a, b, sdp.Off)
 		time.Sleep(time.Second)
 		if !isOpen() {
 			t.Error("closed during a call")
@@ -372,7 +370,6 @@ func TestDeviceIsReleased(t *testing.T) {
 		if isOpen() {
 			t.Error("open after the tone")
 		}
-		_ = lb
 	})
 }
 
