@@ -65,12 +65,14 @@ func (c *AudioVideoCall) change(ctx context.Context, op string, on holdInput, wa
 		c.settle()
 		return fail(op, c.conv.peerURI(), err)
 	}
+	var others []*AudioVideoCall
 	c.e.mu.Lock()
 	c.holdLocked(on)
-	c.e.mu.Unlock()
 	if on == resume {
-		c.claim()
+		others = c.claimLocked()
 	}
+	c.e.mu.Unlock()
+	settle(others)
 	c.settle()
 	return nil
 }
@@ -92,17 +94,31 @@ func (c *AudioVideoCall) settle() {
 // sound stops before this returns; their other sides are told behind it, and whether they agree or not is theirs.
 func (c *AudioVideoCall) claim() {
 	c.e.mu.Lock()
-	c.active = true
+	others := c.claimLocked()
 	c.e.mu.Unlock()
-	c.quietOthers()
+	settle(others)
+}
+
+// claimLocked is claim without the settling of the calls that it returns. What makes a call active and what takes that
+// from the others is one step: of two calls that became active in one and then quieted each other in another, none would
+// be left.
+func (c *AudioVideoCall) claimLocked() (others []*AudioVideoCall) {
+	c.e.mu.Held()
+	c.active = true
+	return c.quietOthersLocked()
 }
 
 // quietOthers puts the others on hold for a call that is about to be made.
 func (c *AudioVideoCall) quietOthers() {
+	c.e.mu.Lock()
+	others := c.quietOthersLocked()
+	c.e.mu.Unlock()
+	settle(others)
+}
+
+func (c *AudioVideoCall) quietOthersLocked() (quiet []*AudioVideoCall) {
 	e := c.e
-	e.mu.Blocking()
-	var quiet []*AudioVideoCall
-	e.mu.Lock()
+	e.mu.Held()
 	for _, o := range e.audioLocked() {
 		joined := c.group != "" && o.group == c.group
 		if o != c && !joined && !o.taken && o.active && o.holdLocked(hold) {
@@ -110,9 +126,12 @@ func (c *AudioVideoCall) quietOthers() {
 			e.goLocked("hold", o.tellHold)
 		}
 	}
-	e.mu.Unlock()
-	for _, o := range quiet {
-		o.settle()
+	return quiet
+}
+
+func settle(calls []*AudioVideoCall) {
+	for _, c := range calls {
+		c.settle()
 	}
 }
 
