@@ -34,16 +34,17 @@ var levels = map[string]int{
 	"audio/device/malgo": 3, // sound cards
 
 	"session": 3,
-	"server":  3,
 
 	"internal/command": 4,
 	"internal/history": 4,
 
+	"server":            5,
 	"ui":                5,
 	"internal/headless": 5,
-	"internal/demo":     5,
 
-	"main": 6,
+	"internal/demo": 6,
+
+	"main": 7,
 }
 
 // helpers are used by tests only and import anything below main, and so are the packages below them.
@@ -81,7 +82,7 @@ var homes = map[string][]string{
 	"modernc.org/sqlite":                   {"internal/history"},
 	"database/sql":                         {"internal/history"},
 	"github.com/pelletier/go-toml/v2":      {"internal/config", "internal/contacts"},
-	"github.com/pion/rtp":                  {"audio", "audio/rtpconn"},
+	"github.com/pion/rtp":                  {"audio", "audio/rtpconn", "park/line"},
 	"github.com/pion/rtcp":                 {"audio/rtpconn"},
 	"github.com/pion/srtp/v3":              {"audio/rtpconn"},
 	"github.com/pion/dtls/v3":              {"audio/rtpconn"},

@@ -2,6 +2,8 @@
 //
 //	application/pidf+xml             presence: who is there, on which device, since when idle (pidf.go)
 //	application/reginfo+xml          which endpoints of an address of record are registered (reginfo.go)
+//	application/dialog-info+xml      which calls an address has: lamps, and news of parked calls (dialoginfo.go)
+//	multipart/related                the state of a list of addresses at once (resourcelist.go)
 //	application/im-iscomposing+xml   "is typing" (iscomposing.go), and KeyboardActivity, which OCS sends instead
 //	message/sipfrag                  the outcome of a REFER, as a piece of a SIP response (sipfrag.go)
 //	Ms-Text-Format                   no body but a header: the first message inside of an INVITE (textformat.go)
@@ -37,6 +39,9 @@ const (
 	TypeIsComposing      = "application/im-iscomposing+xml"
 	TypeKeyboardActivity = "application/xml"
 	TypeSipfrag          = "message/sipfrag"
+	TypeDialogInfo       = "application/dialog-info+xml"
+	TypeResourceList     = "application/rlmi+xml"
+	TypeRelated          = "multipart/related"
 	TypeText             = "text/plain"
 	TypeSDP              = "application/sdp"
 )
