@@ -29,6 +29,7 @@ var levels = map[string]int{
 	"internal/event": 2,
 	"audio/rtpconn":  2, // RTP, RTCP and SRTP on a socket
 	"audio/device":   2,
+	"park":           2, // orbits: the lot, the strategies, the board
 
 	"audio":              3, // the engine that joins them
 	"audio/device/malgo": 3, // sound cards
@@ -61,6 +62,7 @@ var bans = map[string]struct {
 }{
 	"session": {[]string{"ui", "toast", "internal/history"}, "front ends and history learn of the session by its events"},
 	"audio":   {[]string{"internal/sipua"}, "sound knows what was agreed, not how"},
+	"park":    {[]string{"audio", "session", "server"}, "orbits are a model: no sound, no sockets"},
 	"server":  {[]string{"session"}, "the embedded server must not know the client it is tested with"},
 	"ui":      {[]string{"server", "internal/sipua"}, "the UI sees a session, not SIP"},
 }
