@@ -104,8 +104,12 @@ func (c *Conn) installLocked(m material, afresh bool) error {
 			n.peerROC, _ = c.keys.in[0].ROC(s.ssrc)
 		}
 	}
+	kept := c.keys.keepsLocal(m)
 	if err := c.keys.install(m, n, c.now()); err != nil {
 		return err
+	}
+	if !kept {
+		c.out.floor = c.out.index
 	}
 	c.tellLocked(media.Event{Kind: media.Secured, Text: string(m.method) + " " + m.suite})
 	return nil

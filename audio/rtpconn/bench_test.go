@@ -128,12 +128,13 @@ func BenchmarkReceive(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			from, to := fuzzed(b, p[0]), fuzzed(b, p[1])
 			r := &reader{}
+			var seal sealer
 			payload := make([]byte, 160)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				b.StopTimer()
 				from.mu.Lock()
-				packet, err := from.sealLocked(&from.writer, 0, false, uint32(i*160), payload)
+				packet, err := from.sealLocked(&seal, 0, false, uint32(i*160), payload)
 				from.mu.Unlock()
 				if err != nil {
 					b.Fatal(err)

@@ -23,8 +23,7 @@
 // Every five seconds or so a compound RTCP packet tells the peer what arrived (RFC 3550 §6.4) and how it sounds (RFC 3611);
 // what the peer tells in return gives the round-trip time and, with the E-model of ITU-T G.107, an estimate of quality.
 //
-// Goroutines: Run owns one reader for each socket, the reports and the handshake, and waits for them. Write belongs to one
-// goroutine of the caller. All state is under one lock, held for about a microsecond at a time and never while writing
+// Goroutines: Run owns one reader for each socket in use, the reports and the handshake, and waits for them. All state is under one lock, held for about a microsecond at a time and never while writing
 // to a socket or calling out.
 package rtpconn
 
@@ -81,8 +80,6 @@ type Conn struct {
 	closing sync.Once
 	playout atomic.Pointer[func() Playout]
 	faults  atomic.Uint64 // errors of sockets, survived
-
-	writer sealer // Owned by the caller of Write.
 
 	mu        sync.Mutex
 	agreed    bool              // Guarded by mu; after the first Apply.
@@ -141,16 +138,17 @@ func (c *Conn) now() time.Duration { return time.Since(c.start) }
 func (c *Conn) Run(ctx context.Context) {
 	var readers sync.WaitGroup
 	readers.Go(func() { c.read(c.rtp, false) })
-	if c.rtcp != nil {
-		readers.Go(func() { c.read(c.rtcp, true) })
-	}
+	apart := false // RTCP is read from its own socket
 	var keying sync.WaitGroup
-	var clerk sealer
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for open := true; open; {
+		if !apart && c.isApart() {
+			apart = true
+			readers.Go(func() { c.read(c.rtcp, true) })
+		}
 		c.handshakes(ctx, &keying)
-		timer.Reset(c.housekeep(&clerk))
+		timer.Reset(c.housekeep())
 		c.tellPending()
 		select {
 		case <-ctx.Done():
@@ -165,6 +163,14 @@ func (c *Conn) Run(ctx context.Context) {
 	readers.Wait()
 	keying.Wait()
 	c.tellPending()
+}
+
+// isApart reports whether the peer keeps RTCP apart. Most do not, and a reader for nothing costs more than all else about a
+// call that waits.
+func (c *Conn) isApart() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rtcp != nil && c.agreed && !c.agreement.Mux
 }
 
 // wake makes Run look at what has changed.

@@ -50,7 +50,7 @@ func (c *Conn) acceptRTCPLocked(r *reader, from netip.AddrPort, b []byte, contro
 		return "before the agreement"
 	}
 	if c.keys.secure() {
-		clear, err := c.keys.openRTCP(r.clear[:0], b, now)
+		clear, err := c.keys.openRTCP(r.clear.buf[:0], b, now)
 		if err != nil {
 			return reason(err)
 		}

@@ -39,8 +39,9 @@ type datagram struct {
 
 // reader is the memory of one reading goroutine.
 type reader struct {
-	buf, clear [maxPacket]byte
-	packet     rtp.Packet
+	buf    [maxPacket]byte
+	packet rtp.Packet
+	clear  *sealer // what is decrypted goes there
 }
 
 // read takes datagrams from a socket until it is closed. control: the socket is for RTCP.
@@ -72,6 +73,8 @@ func (c *Conn) read(s *socket, control bool) {
 
 // handle sorts one datagram.
 func (c *Conn) handle(r *reader, from netip.AddrPort, b []byte, control bool) {
+	r.clear = takeSealer()
+	defer r.clear.release()
 	k := classify(b)
 	now := c.now()
 	c.mu.Lock()
@@ -111,7 +114,7 @@ func (c *Conn) acceptRTPLocked(r *reader, from netip.AddrPort, b []byte, now tim
 	}
 	secure := c.keys.secure()
 	if secure {
-		clear, err := c.keys.openRTP(r.clear[:0], b, &r.packet.Header, now)
+		clear, err := c.keys.openRTP(r.clear.buf[:0], b, &r.packet.Header, now)
 		if err != nil {
 			return false, reason(err)
 		}
@@ -178,7 +181,7 @@ func (c *Conn) countLocked(s *source, f format, from netip.AddrPort, secure bool
 		return false, ""
 	}
 	if !f.events && v == fresh {
-		s.clock(p.Timestamp, f.rate, now)
+		s.clock(p.Timestamp, int(f.rate), now)
 	}
 	if c.agreement.Direction&sdp.Receiving == 0 {
 		return false, ""

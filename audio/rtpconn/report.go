@@ -34,7 +34,7 @@ func jittered(d time.Duration) time.Duration {
 }
 
 // housekeep sends the reports and keep-alives that are due, and returns when it wants to be called again.
-func (c *Conn) housekeep(s *sealer) time.Duration {
+func (c *Conn) housekeep() time.Duration {
 	c.askPlayout()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,11 +44,13 @@ func (c *Conn) housekeep(s *sealer) time.Duration {
 	}
 	if c.reports.greet || c.idleAtLocked() <= now {
 		c.reports.greet = false
+		s := takeSealer()
 		b, to := c.idleLocked(s), c.path.current
 		c.mu.Unlock()
 		if b != nil {
 			_ = c.send(c.rtp, b, to) // failures are counted there
 		}
+		s.release()
 		c.mu.Lock()
 	}
 	if c.reports.due <= now {

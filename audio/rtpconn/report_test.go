@@ -287,3 +287,36 @@ func TestTwoPorts(t *testing.T) {
 		}
 	})
 }
+
+// A peer that takes RTCP on the same port at first may want it apart later.
+func TestControlApartLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := vnet.New()
+		v.Default(vnet.Link{Delay: 10 * time.Millisecond})
+		a, b := open(t, v, addrA, withControl), open(t, v, addrB, withControl)
+		apply(t, a.Conn, plain(addrB))
+		apply(t, b.Conn, plain(addrA))
+		a.talk(t, 50)
+		for _, s := range []struct {
+			c  *side
+			to netip.AddrPort
+		}{{a, addrB}, {b, addrA}} {
+			apart := plain(s.to)
+			apart.Mux, apart.RemoteRTCP = false, after(s.to)
+			apply(t, s.c.Conn, apart)
+		}
+		apartFrom := 0
+		defer v.Tap(func(p vnet.Packet) {
+			if p.From == after(addrB) {
+				apartFrom++
+			}
+		})()
+		a.Conn.mu.Lock()
+		a.peer.roundTrip = 0
+		a.Conn.mu.Unlock()
+		a.talk(t, 1000)
+		if a.Stats().RoundTrip == 0 || apartFrom == 0 {
+			t.Errorf("no report was taken of %d from the other port", apartFrom)
+		}
+	})
+}

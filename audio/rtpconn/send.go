@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/pion/rtp"
@@ -18,11 +19,19 @@ const maxPacket = 4096
 // overhead is what header, authentication tag and master key identifier may take of it.
 const overhead = 512
 
-// sealer is the memory in which one goroutine makes packets.
+// sealer is the memory in which a packet is made or opened.
 type sealer struct {
 	buf    [maxPacket]byte
 	header rtp.Header
 }
+
+// sealers are shared by all connections: each needs one for some microseconds, fifty times a second, and hundreds of calls
+// that wait would keep megabytes otherwise.
+var sealers = sync.Pool{New: func() any { return new(sealer) }}
+
+func takeSealer() *sealer { return sealers.Get().(*sealer) }
+
+func (s *sealer) release() { sealers.Put(s) }
 
 // outbound is our synchronization source.
 type outbound struct {
@@ -35,6 +44,7 @@ type outbound struct {
 	last      time.Duration // when the last packet was sent
 	packets   uint64        // of this SSRC, for the sender report, as octets
 	octets    uint64
+	floor     uint64 // lower indices belong to former keys
 	control   uint32 // compound packets of this SSRC: the SRTCP index (RFC 3711 §3.4)
 	active    int    // reports to go that are sender reports, because RTP was sent (RFC 3550 §6.4)
 
@@ -48,13 +58,13 @@ type outbound struct {
 func (o *outbound) renew() {
 	o.ssrc, o.offset = random32(), random32()
 	o.index = uint64(random32() & 0x7fff)
-	o.packets, o.octets, o.control, o.active, o.rate = 0, 0, 0, 0, 0
+	o.packets, o.octets, o.control, o.active, o.rate, o.floor = 0, 0, 0, 0, 0, 0
 }
 
-// format is what packets of one payload type mean.
+// format is what packets of one payload type mean. It is small, for every connection has 256 of them.
 type format struct {
+	rate   int32 // of timestamps, in Hz
 	known  bool
-	rate   int
 	events bool // telephone events and comfort noise: their timestamps say nothing about the way
 }
 
@@ -68,7 +78,7 @@ func formatsOf(a sdp.Agreement) formats {
 	var f formats
 	set := func(table *[128]format, list []sdp.Format) {
 		for _, s := range list {
-			table[s.PayloadType&0x7f] = format{true, s.ClockRate, s.Name == "telephone-event" || s.Name == "cn"}
+			table[s.PayloadType&0x7f] = format{int32(s.ClockRate), true, s.Name == "telephone-event" || s.Name == "cn"}
 		}
 	}
 	set(&f.send, a.Send)
@@ -80,17 +90,19 @@ func formatsOf(a sdp.Agreement) formats {
 
 // Write sends one RTP packet with the next sequence number. timestamp is relative to the random one of this connection.
 // While nothing may be sent (before the agreement and the keys, on hold, after Close) the packet vanishes without using
-// up a number, so that the peer sees no loss. Write is for one goroutine and does not allocate.
+// up a number, so that the peer sees no loss. Write does not allocate.
 func (c *Conn) Write(payloadType uint8, marker bool, timestamp uint32, payload []byte) error {
 	if len(payload) > maxPacket-overhead {
 		return ErrTooLong
 	}
+	s := takeSealer()
+	defer s.release()
 	c.mu.Lock()
 	if !c.maySendLocked() || c.agreement.Direction&sdp.Sending == 0 {
 		c.mu.Unlock()
 		return nil
 	}
-	b, err := c.sealLocked(&c.writer, payloadType, marker, c.out.offset+timestamp, payload)
+	b, err := c.sealLocked(s, payloadType, marker, c.out.offset+timestamp, payload)
 	to := c.path.current
 	c.mu.Unlock()
 	if err != nil {
@@ -104,8 +116,14 @@ func (c *Conn) maySendLocked() bool {
 	return c.agreed && !c.agreement.Silent && c.path.current.IsValid() && c.keys.ready() && !c.isClosed()
 }
 
-// sealLocked makes a packet and protects it. The result is in the sealer.
+// sealLocked makes the next packet and protects it. The result is in the sealer.
 func (c *Conn) sealLocked(s *sealer, payloadType uint8, marker bool, timestamp uint32, payload []byte) ([]byte, error) {
+	return c.sealAtLocked(s, c.out.index, payloadType, marker, timestamp, payload)
+}
+
+// sealAtLocked is sealLocked for any index: a later one leaves a gap, an earlier one fills one. No index may be used twice
+// under one key (RFC 3711 §9.1).
+func (c *Conn) sealAtLocked(s *sealer, index uint64, payloadType uint8, marker bool, timestamp uint32, payload []byte) ([]byte, error) {
 	o, now := &c.out, c.now()
 	b := s.buf[:rtpHeader+len(payload)]
 	b[0] = 2 << 6 // version, RFC 3550 §5.1
@@ -113,7 +131,7 @@ func (c *Conn) sealLocked(s *sealer, payloadType uint8, marker bool, timestamp u
 	if marker {
 		b[1] |= 0x80
 	}
-	binary.BigEndian.PutUint16(b[2:], uint16(o.index))
+	binary.BigEndian.PutUint16(b[2:], uint16(index))
 	binary.BigEndian.PutUint32(b[4:], timestamp)
 	binary.BigEndian.PutUint32(b[8:], o.ssrc)
 	copy(b[rtpHeader:], payload)
@@ -121,15 +139,18 @@ func (c *Conn) sealLocked(s *sealer, payloadType uint8, marker bool, timestamp u
 	if err != nil {
 		return nil, err
 	}
-	o.index++
+	late := index < o.index
+	if !late {
+		o.index = index + 1
+	}
 	o.packets++
 	o.octets += uint64(len(payload))
 	o.totalPackets++
 	o.totalOctets += uint64(len(payload))
 	o.last, o.active = now, 2
 	// A telephone event has the timestamp of its beginning, which says nothing about now.
-	if f := c.formats.send[payloadType&0x7f]; f.known && !f.events {
-		o.timestamp, o.rate, o.stamped = timestamp, f.rate, now
+	if f := c.formats.send[payloadType&0x7f]; f.known && !f.events && !late {
+		o.timestamp, o.rate, o.stamped = timestamp, int(f.rate), now
 	}
 	return b, nil
 }
