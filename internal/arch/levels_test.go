@@ -24,6 +24,7 @@ var levels = map[string]int{
 	"internal/sipua":    1, // user agent core
 	"internal/config":   1,
 	"internal/contacts": 1,
+	"park/music":        1, // what a parked caller hears
 	"toast":             1,
 
 	"internal/event": 2,
