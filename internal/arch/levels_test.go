@@ -35,7 +35,8 @@ var levels = map[string]int{
 	"audio":              3, // the engine that joins them
 	"audio/device/malgo": 3, // sound cards
 
-	"session": 3,
+	"park/line": 3, // the media of a leg at the park service
+	"session":   3,
 
 	"internal/command": 4,
 	"internal/history": 4,
