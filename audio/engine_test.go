@@ -373,6 +373,20 @@ func TestDeviceIsReleased(t *testing.T) {
 	})
 }
 
+// TestSoundAfterCallThatWasRefused holds that there is sound after calls that were over before the engine noticed them.
+func TestSoundAfterCallThatWasRefused(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b := w.party("10.0.0.1", tone(1000)), w.party("10.0.0.2", nil)
+		a.Ring(media.Ringback)
+		a.Ring(media.NoTone)
+		time.Sleep(2 * linger)
+		w.call(a, b, sdp.Off)
+		time.Sleep(settle)
+		synctest.Wait()
+		w.hears("b", b.dev, 1000)
+	})
+}
+
 func TestTones(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.party("10.0.0.1", nil)
@@ -387,7 +401,7 @@ func TestTones(t *testing.T) {
 		a.Ring(media.Hangup) // ends by itself
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		w.hearsNothing("a", a.dev, time.Second)
+		w.hearsNothing("a", a.dev, linger) // then it is closed
 		if level := sound.Level(a.dev.rung); level < -30 {
 			t.Errorf("the ringers played %.1f dBov", level)
 		}
