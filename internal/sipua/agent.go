@@ -46,6 +46,8 @@ type Mux struct {
 	Busy func() bool
 	// OptionsBody is the SDP for a 200 to OPTIONS; may be nil.
 	OptionsBody func() (contentType string, body []byte)
+	// OptionsHeaders are further headers of a 200 to OPTIONS; may be nil.
+	OptionsHeaders func() []sip.Header
 }
 
 // Agent is a user agent: it answers challenges, keeps dialogs and forks apart, keeps in-dialog requests in order.

@@ -213,6 +213,9 @@ func (a *Agent) serveOptions(req *Request, mux Mux) {
 		sip.NewHeader("Allow", a.allow), sip.NewHeader("Supported", joinList(a.supported)),
 		sip.NewHeader("Accept", "application/sdp, text/plain"),
 	}
+	if mux.OptionsHeaders != nil && code == 200 {
+		headers = append(headers, mux.OptionsHeaders()...)
+	}
 	if len(body) > 0 {
 		ct := sip.ContentTypeHeader(contentType)
 		headers = append(headers, &ct)

@@ -55,6 +55,8 @@ type Dialog struct {
 	bodyType  string                      // our session description, for a refreshing re-INVITE
 	body      []byte
 	timer     sessionTimer
+
+	contactParams sip.HeaderParams // what our Contact says of us
 }
 
 // newDialog makes the parts that both sides share.
@@ -128,6 +130,22 @@ func (d *Dialog) learnLocked(msg message) {
 	}
 }
 
+// SetContactParams changes what the Contact of our requests and responses says of us from now on: feature tags such as
+// automaton (RFC 3840 §9), or that nobody listens (+sip.rendering, RFC 4235 §5.2).
+func (d *Dialog) SetContactParams(p sip.HeaderParams) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.contactParams = p.Clone()
+}
+
+// contact is our Contact in the dialog, as somebody at the target should know it.
+func (d *Dialog) contact(to Target) *sip.ContactHeader {
+	d.mu.Lock()
+	params := d.contactParams.Clone()
+	d.mu.Unlock()
+	return &sip.ContactHeader{Address: d.agent.contactFor(to), Params: params}
+}
+
 // canBeSent reports whether the other side has said that it takes requests of the method.
 func (d *Dialog) canBeSent(method sip.RequestMethod) bool {
 	d.mu.Lock()
@@ -192,7 +210,7 @@ func (d *Dialog) Ack(ctx context.Context, req *Request) (*sip.Request, error) {
 }
 
 // Next waits for a request from the other side: MESSAGE, INFO, REFER, NOTIFY, and re-INVITE or UPDATE with an offer. The
-// caller must respond. When the dialog has ended and everything that arrived before was taken, the error is *EndError.
+// caller must respond, but for an UPDATE without an offer, which comes only to tell who is there and is answered already. When the dialog has ended and everything that arrived before was taken, the error is *EndError.
 func (d *Dialog) Next(ctx context.Context) (*Request, error) {
 	return d.inbox.next(ctx, d.done, func() error { return d.End() })
 }

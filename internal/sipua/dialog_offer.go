@@ -222,7 +222,7 @@ func (d *Dialog) awaitInvite(ctx context.Context, tx *ClientTx, req *sip.Request
 				return res, nil
 			}
 		case <-ctx.Done():
-			tx.Cancel("")
+			tx.Cancel(cancelReason(ctx))
 			ack := d.ackFor(req)
 			d.agent.spawn(func(ctx context.Context) { d.ackRepeats(ctx, tx, ack) })
 			return nil, context.Cause(ctx)

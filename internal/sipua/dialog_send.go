@@ -13,6 +13,7 @@ import (
 func (d *Dialog) request(method sip.RequestMethod, seq uint32) (*sip.Request, route) {
 	d.mu.Lock()
 	target, hops, to := *d.target.Clone(), slices.Clone(d.routes), route{flow: d.flow}
+	params := d.contactParams.Clone()
 	d.mu.Unlock()
 	target.Headers = nil // RFC 3261 §19.1.5
 	to.hop = target
@@ -36,6 +37,9 @@ func (d *Dialog) request(method sip.RequestMethod, seq uint32) (*sip.Request, ro
 		req.AppendHeader(h)
 	}
 	d.agent.describe(req, method)
+	if c := req.Contact(); c != nil {
+		c.Params = params
+	}
 	return req, to
 }
 

@@ -75,7 +75,7 @@ func (d *Dialog) deliver(req *Request) <-chan struct{} {
 	if plain := req.intercept; req.Method == sip.REFER {
 		req.intercept = func(res *sip.Response, send func(*sip.Response) error) error {
 			if res.IsSuccess() && res.Contact() == nil { // RFC 3515 §2.2, as whoever accepts a subscription says where it is
-				res.AppendHeader(&sip.ContactHeader{Address: d.agent.contactFor(req.Source())})
+				res.AppendHeader(d.contact(req.Source()))
 			}
 			return plain(res, send)
 		}
@@ -119,7 +119,8 @@ func (d *Dialog) serveReinvite(req *Request) <-chan struct{} {
 	return d.deliverOffer(req)
 }
 
-// serveUpdate answers an UPDATE that only refreshes (RFC 3311 §5.2, RFC 4028 §9), and hands over one with an offer.
+// serveUpdate answers an UPDATE that only refreshes (RFC 3311 §5.2, RFC 4028 §9), and hands over one with an offer. One that
+// says who is there now (RFC 5876 §4.2) is answered and handed over.
 func (d *Dialog) serveUpdate(req *Request) <-chan struct{} {
 	if len(req.Body()) == 0 {
 		if d.admitTimer(req) {
@@ -127,6 +128,9 @@ func (d *Dialog) serveUpdate(req *Request) <-chan struct{} {
 			res := d.complete(req, req.Response(200, "OK", nil))
 			_ = req.Send(res)
 			d.refreshed(req, res)
+			if req.GetHeader("P-Asserted-Identity") != nil {
+				d.inbox.put(req) // if nobody reads it, nothing is lost but a name
+			}
 		}
 		return nil
 	}
@@ -247,7 +251,7 @@ func (d *Dialog) describeSession(msg message) {
 // complete adds what a 2xx to INVITE or UPDATE must say of us: Contact, Allow, Supported and the session timer.
 func (d *Dialog) complete(req *Request, res *sip.Response) *sip.Response {
 	if res.Contact() == nil {
-		res.AppendHeader(&sip.ContactHeader{Address: d.agent.contactFor(req.Source())})
+		res.AppendHeader(d.contact(req.Source()))
 	}
 	if res.GetHeader("Allow") == nil {
 		res.AppendHeader(sip.NewHeader("Allow", d.agent.allow))

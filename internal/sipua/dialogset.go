@@ -16,6 +16,10 @@ type InviteOptions struct {
 	Body        []byte
 	Headers     []sip.Header // e.g. Subject, Ms-Text-Format, Message-ID
 	CallID      string       // default random
+	// From, if its address has a host, is whom the INVITE comes from, instead of the agent's address and name. It gets a tag.
+	From sip.FromHeader
+	// ContactParams go to the Contact, in this INVITE and in the dialog: what this user agent is (RFC 3840 §9).
+	ContactParams sip.HeaderParams
 	// Provisional is called for every 101..199 response of any fork, on the goroutine that called Invite.
 	Provisional func(*sip.Response)
 	// FollowRedirects recurses on 3xx, at most this often (RFC 3261 §8.1.3.4).
@@ -45,6 +49,7 @@ type dialogSet struct {
 	// Guarded by mu
 	forks   map[string]*fork // by remote tag
 	winner  *Dialog
+	reason  string        // why it was canceled, for a fork that answers all the same
 	changed chan struct{} // closed and replaced when a fork is added
 
 	expires time.Time // Guarded by the agent's mu; zero while Invite runs
@@ -60,7 +65,8 @@ type fork struct {
 // response; every later 2xx of another fork is acknowledged and ended with BYE and
 // `Reason: SIP;cause=200;text="Call completed elsewhere"` in the background, for 64*T1 (RFC 3261 §13.2.2.4); a repeated
 // 2xx is acknowledged again. If ctx ends first, CANCEL is sent and a 2xx that crosses it is acknowledged and ended with
-// BYE: it never revives the call; the error is then ctx's cause. A final response other than 2xx is *StatusError.
+// BYE: it never revives the call; the error is then ctx's cause, and a *CancelCause is told to the other side. A final
+// response other than 2xx is *StatusError.
 func (a *Agent) Invite(ctx context.Context, opt InviteOptions) (*Dialog, *sip.Response, error) {
 	s := a.newDialogSet(opt)
 	a.addSet(s)
@@ -73,6 +79,14 @@ func (a *Agent) newDialogSet(opt InviteOptions) *dialogSet {
 	if opt.CallID != "" {
 		id := sip.CallIDHeader(opt.CallID)
 		req.ReplaceHeader(&id)
+	}
+	if opt.From.Address.Host != "" {
+		from := &sip.FromHeader{DisplayName: QuoteText(opt.From.DisplayName), Address: *opt.From.Address.Clone()}
+		from.Params.Add("tag", fromTag(req))
+		req.ReplaceHeader(from)
+	}
+	if c := req.Contact(); c != nil {
+		c.Params = opt.ContactParams.Clone()
 	}
 	for _, h := range opt.Headers {
 		req.AppendHeader(h)
@@ -221,7 +235,11 @@ func (s *dialogSet) decide(ctx context.Context, tx *ClientTx) (*Dialog, *sip.Res
 				return nil, res, nil
 			}
 		case <-ctx.Done():
-			tx.Cancel("")
+			reason := cancelReason(ctx)
+			s.mu.Lock()
+			s.reason = reason
+			s.mu.Unlock()
+			tx.Cancel(reason)
 			s.agent.spawn(func(ctx context.Context) { s.linger(ctx, tx) })
 			return nil, nil, context.Cause(ctx)
 		case <-s.agent.ctx.Done():
@@ -325,7 +343,7 @@ func (s *dialogSet) late(ctx context.Context, res *sip.Response) {
 	if f != nil {
 		ack = f.ack
 	}
-	reason := ""
+	reason := s.reason
 	if s.winner != nil {
 		reason = CompletedElsewhere
 	}
@@ -361,6 +379,7 @@ func (s *dialogSet) fork(res *sip.Response) *fork {
 	d.caller, d.localSeq, d.target = true, res.CSeq().SeqNo, *s.req.Recipient.Clone()
 	d.local = sip.FromHeader{DisplayName: s.req.From().DisplayName, Address: s.req.From().Address}
 	d.local.Params = sip.HeaderParams{{K: "tag", V: s.id.localTag}}
+	d.contactParams = s.opt.ContactParams
 	d.remote = sip.ToHeader{DisplayName: s.req.To().DisplayName, Address: s.req.To().Address}
 	if tag != "" {
 		d.remote.Params = sip.HeaderParams{{K: "tag", V: tag}}

@@ -147,6 +147,9 @@ func (i *Invite) endedByBye(r Reason) {
 // Request is the INVITE.
 func (i *Invite) Request() *sip.Request { return i.req.Request }
 
+// Dialog is the dialog that the INVITE opens. Until Answer has returned it is there to be named, not to be used.
+func (i *Invite) Dialog() *Dialog { return i.dialog }
+
 // Source is where the INVITE came from.
 func (i *Invite) Source() Target { return i.req.Source() }
 
@@ -162,8 +165,7 @@ func (i *Invite) CancelReason() Reason {
 
 // provisional builds a response that creates the early dialog at the caller (RFC 3261 §12.1).
 func (i *Invite) provisional(code int, reason string) *sip.Response {
-	contact := &sip.ContactHeader{Address: i.agent.contactFor(i.req.Source())}
-	return i.req.Response(code, reason, nil, contact, sip.NewHeader("Allow", i.agent.allow))
+	return i.req.Response(code, reason, nil, i.dialog.contact(i.req.Source()), sip.NewHeader("Allow", i.agent.allow))
 }
 
 // Ringing sends 180 with a To tag and Contact, reliably if the caller requires 100rel (RFC 3262).

@@ -1,6 +1,8 @@
 package sipua
 
 import (
+	"context"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -9,6 +11,21 @@ import (
 
 // CompletedElsewhere is the Reason of a CANCEL or BYE for forks that lost (RFC 3326 §3.1).
 const CompletedElsewhere = `SIP;cause=200;text="Call completed elsewhere"`
+
+// CancelCause is a cause to end a context with: an INVITE that is given up for it is canceled with its reason, which is
+// the value of a Reason header (RFC 3326).
+type CancelCause struct{ Reason string }
+
+func (c *CancelCause) Error() string { return "sipua: canceled: " + cleanLine(c.Reason) }
+
+// cancelReason is the reason of a context that has ended, "" if it has none to tell.
+func cancelReason(ctx context.Context) string {
+	var c *CancelCause
+	if errors.As(context.Cause(ctx), &c) {
+		return c.Reason
+	}
+	return ""
+}
 
 // maxReasonText bounds the text of a reason in characters; it is meant for one line of a screen.
 const maxReasonText = 200

@@ -307,6 +307,11 @@ func suits(local, remote netip.Addr) int {
 	return 2
 }
 
+// LocalTowards is the address that the system would use towards remote, or, where that is not valid, towards anywhere.
+func LocalTowards(remote netip.Addr) netip.Addr {
+	return sourceFor(remote, netip.IPv4Unspecified())
+}
+
 // sourceFor asks the system which source address it would use towards remote. Connecting a datagram socket sends
 // nothing.
 func sourceFor(remote, unspecified netip.Addr) netip.Addr {

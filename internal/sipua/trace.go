@@ -3,6 +3,7 @@ package sipua
 import (
 	"bytes"
 	"net/netip"
+	"regexp"
 )
 
 // TraceEvent is one message on the wire.
@@ -23,8 +24,13 @@ func (s *Stack) trace(out bool, network string, local, remote netip.AddrPort, da
 // secretFields are the header fields whose value is a credential.
 var secretFields = [][]byte{[]byte("authorization"), []byte("proxy-authorization")}
 
+// capability finds addresses that are secrets themselves: whoever knows one can take the call that is parked there (package
+// park).
+var capability = regexp.MustCompile(`(?i)(sips?:pk-)[a-z0-9]+`)
+
 // redact copies a message without the credentials in it: the scheme stays, everything behind it goes, also where the
-// line is folded. So do the keys of a session description (RFC 4568). It works on lines, not on parsed messages, because a malformed message may carry a credential too.
+// line is folded. So do the keys of a session description (RFC 4568) and the addresses of parked calls. It works
+// on lines, not on parsed messages, because a malformed message may carry a credential too.
 func redact(data []byte) []byte {
 	out := make([]byte, 0, len(data))
 	secret := false
@@ -35,7 +41,7 @@ func redact(data []byte) []byte {
 		name, value, ok := bytes.Cut(line, []byte(":"))
 		secret = ok && isSecret(name)
 		if !secret {
-			out = append(out, withoutKeys(line)...)
+			out = append(out, capability.ReplaceAll(withoutKeys(line), []byte("${1}[removed]"))...)
 			continue
 		}
 		scheme, _, _ := bytes.Cut(bytes.TrimSpace(value), []byte(" "))

@@ -148,6 +148,10 @@ func TestTraceHidesCredentials(t *testing.T) {
 			t.Errorf("trace %s", text)
 		}
 	})
+	parked := redact([]byte("SIP/2.0 200 OK\r\nCall-Info: <sip:701@a>;purpose=x-park-orbit, <SIP:pk-hush2345@a>;purpose=x-park-retrieve\r\n"))
+	if bytes.Contains(parked, []byte("hush")) || !bytes.Contains(parked, []byte("<SIP:pk-[removed]@a>")) {
+		t.Errorf("the address of a parked call is traced: %q", parked)
+	}
 	folded := redact([]byte("A: 1\r\nproxy-AUTHORIZATION :\r\n Digest a=\"hush\",\r\n\tb=\"hush\"\r\nB: 2\r\n"))
 	if bytes.Contains(folded, []byte("hush")) || !bytes.HasSuffix(folded, []byte("B: 2\r\n")) {
 		t.Errorf("folded: %s", folded)
