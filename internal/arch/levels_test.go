@@ -38,6 +38,7 @@ var levels = map[string]int{
 	"park/line": 3, // the media of a leg at the park service
 	"session":   3,
 
+	"park/service":     4, // the park service as a user agent
 	"internal/command": 4,
 	"internal/history": 4,
 

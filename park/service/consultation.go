@@ -1,0 +1,96 @@
+package service
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"offhook/internal/sdp"
+	"offhook/internal/sipua"
+	"offhook/park"
+	"offhook/park/music"
+)
+
+// serveConsultation tells a parker an orbit before he transfers anybody: it is reserved while he hears its number.
+func (s *Service) serveConsultation(ctx context.Context, inv *sipua.Invite) {
+	by, user := s.sender(inv.Request())
+	if user == "" {
+		s.refuse(inv, park.ErrOutside)
+		return
+	}
+	device := inv.Request().Contact().Address.Clone()
+	device.Headers = nil
+	o, err := s.lot.Reserve(time.Now(), by, device.String(), "", "", true)
+	if err != nil {
+		s.refuse(inv, err)
+		return
+	}
+	s.wakeClock()
+	l, err := s.openLeg(ctx, by, towards(inv.Request().Body(), *device))
+	if err != nil {
+		s.release(o.ID, by)
+		s.refuse(inv, park.ErrProcessing)
+		return
+	}
+	spoken := music.New(music.Spell(o.Number), s.log)
+	defer spoken.Close()
+	if err := l.line.Play(spoken); err != nil {
+		s.log.Warn("an orbit is not spoken", "orbit", o.Number, "err", err)
+	}
+	at := s.uri(o.Number)
+	v := view{party: park.Party{URI: at.String(), Display: "Parked at " + o.Number}, want: sdp.Both}
+	l.reserved, l.updates = o.ID, takesUpdates(inv.Request()) // nobody else knows l yet
+	if err := l.answer(ctx, inv, v, nil, s.orbitInfo(o.Number)); err != nil {
+		s.release(o.ID, by)
+		return
+	}
+	s.log.Info("an orbit is reserved", "orbit", o.Number, "by", by.URI)
+	l.run(ctx)
+}
+
+// takesUpdates reports whether a device may be sent UPDATE (RFC 3311 §4).
+func takesUpdates(req *sip.Request) bool {
+	return slices.ContainsFunc(req.GetHeaders("Allow"), func(h sip.Header) bool {
+		return slices.ContainsFunc(strings.Split(h.Value(), ","), func(m string) bool {
+			return strings.EqualFold(strings.TrimSpace(m), "UPDATE")
+		})
+	})
+}
+
+// updateWait bounds an UPDATE that only tells something.
+const updateWait = 2 * time.Second
+
+// committed ends the call of a parker who has transferred a caller to his orbit (RFC 3891 §3), and tells him the
+// safe-retrieve URI before, which is there only now.
+func (s *Service) committed(ctx context.Context, parker *leg, o park.Orbit) {
+	if parker.updates {
+		ctx, cancel := context.WithTimeout(ctx, updateWait)
+		defer cancel()
+		at := s.uri(o.Number)
+		_, err := parker.dialog.Do(ctx, sip.UPDATE, "", nil,
+			asserted(park.Party{URI: at.String(), Display: "Parked at " + o.Number}),
+			sip.NewHeader("Call-Info", s.retrieveInfo(o, time.Until(o.RingBack))))
+		if err != nil {
+			s.log.Debug("a parker was not told the safe address", "orbit", o.Number, "err", err)
+		}
+	}
+	s.bye(ctx, parker.dialog, "")
+}
+
+// reservationOver ends the call of a parker who has transferred nobody in time.
+func (s *Service) reservationOver(o park.Orbit) {
+	s.mu.Lock()
+	var late *leg
+	for _, l := range s.legs {
+		if l.reserved == o.ID {
+			late, l.reserved = l, 0
+		}
+	}
+	s.mu.Unlock()
+	if late != nil {
+		s.spawn(func(ctx context.Context) { s.bye(ctx, late.dialog, reason(480, "Nobody was transferred to the orbit")) })
+	}
+}

@@ -1,0 +1,143 @@
+package service
+
+import (
+	"context"
+
+	"offhook/internal/sipua"
+	"offhook/park"
+)
+
+// serveReplaces serves an INVITE that takes over a dialog of ours (RFC 3891): a caller who was transferred to a reserved
+// orbit, or somebody who takes the place of one side of a bridge.
+func (s *Service) serveReplaces(ctx context.Context, inv *sipua.Invite, d *sipua.Dialog) {
+	s.mu.Lock()
+	old := s.legs[d.ID()]
+	var reserved uint64
+	var peer *leg
+	if old != nil {
+		reserved, peer = old.reserved, old.peer
+		old.reserved = 0 // the parker may hang up now, the orbit waits for the caller
+	}
+	s.mu.Unlock()
+	switch {
+	case old == nil:
+		s.refuse(inv, park.ErrNoCall)
+	case reserved != 0:
+		s.serveReserved(ctx, inv, old, reserved)
+	case peer == nil:
+		s.refuse(inv, park.ErrNotAllowed) // a caller who is parked is there to be picked up
+	case !s.mayReplace(inv, old):
+		s.refuse(inv, park.ErrNotAllowed)
+	default:
+		s.takePlace(ctx, inv, old, peer)
+	}
+}
+
+// mayReplace reports whether an INVITE may take over a dialog: it comes from the party of that dialog, perhaps with
+// another device, or was sent by it (RFC 3891 §8).
+func (s *Service) mayReplace(inv *sipua.Invite, old *leg) bool {
+	who, user := s.sender(inv.Request())
+	by, referred := s.referrer(inv.Request())
+	return user != "" && who.URI == old.party.URI || referred && by.URI == old.party.URI
+}
+
+// serveReserved parks a caller whom a parker has transferred to the orbit that was reserved for it. That its telephone knows
+// the dialog is proof enough: nobody but the parker has been told of it.
+func (s *Service) serveReserved(ctx context.Context, inv *sipua.Invite, parker *leg, id uint64) {
+	who, _ := s.sender(inv.Request())
+	o, ok := s.reservation(id)
+	if !ok {
+		s.refuse(inv, park.ErrParkTimeout)
+		return
+	}
+	p, err := s.take(ctx, inv, o, who)
+	if err != nil {
+		s.log.Info("a caller did not come to a reserved orbit", "orbit", o.Number, "err", err)
+		s.mu.Lock()
+		over := parker.over
+		if !over {
+			parker.reserved = id
+		}
+		s.mu.Unlock()
+		if over {
+			s.release(id, parker.party)
+		}
+		return
+	}
+	s.spawn(func(ctx context.Context) { s.committed(ctx, parker, p.orbit) })
+	p.caller.run(ctx)
+}
+
+// reservation finds an orbit that is reserved.
+func (s *Service) reservation(id uint64) (park.Orbit, bool) {
+	for _, o := range s.lot.Orbits() {
+		if o.ID == id && o.State == park.Reserved {
+			return o, true
+		}
+	}
+	return park.Orbit{}, false
+}
+
+// takePlace answers an INVITE whose sender takes the place of one side of a bridge.
+func (s *Service) takePlace(ctx context.Context, inv *sipua.Invite, old, peer *leg) {
+	who, _ := s.sender(inv.Request())
+	l, err := s.openLeg(ctx, who, towards(inv.Request().Body(), inv.Request().Contact().Address))
+	if err != nil {
+		s.refuse(inv, park.ErrProcessing)
+		return
+	}
+	if err := l.answer(ctx, inv, peer.view(), nil); err != nil {
+		s.log.Info("nobody took the place of a leg", "err", err)
+		return
+	}
+	s.mu.Lock()
+	late := old.peer != peer
+	if !late {
+		old.peer, peer.peer = nil, nil
+	}
+	s.mu.Unlock()
+	if !late {
+		s.spawn(func(ctx context.Context) { s.bye(ctx, old.dialog, sipua.CompletedElsewhere) })
+		if join(l, peer) != nil || !s.bridge(l, peer) {
+			s.spawn(func(ctx context.Context) { s.bye(ctx, peer.dialog, reason(480, "The call could not be joined")) })
+			late = true
+		}
+	}
+	if late {
+		s.spawn(func(ctx context.Context) { s.bye(ctx, l.dialog, reason(480, "The call has ended")) })
+	}
+	s.log.Info("somebody took the place of a leg", "who", who.URI, "of", old.party.URI)
+	l.run(ctx)
+}
+
+// repark parks the far side of a bridge: a call that was picked up is parked again. It is our own dialog, so nobody has to be
+// invited. On failure the two go on talking.
+func (s *Service) repark(ctx context.Context, near *leg, o park.Orbit) (*parked, error) {
+	far := s.peerOf(near)
+	if far == nil {
+		return nil, park.ErrNoCall
+	}
+	if err := far.propose(ctx, parkedAt(o.Number, far.formats())); err != nil {
+		s.follow(far)
+		return nil, err
+	}
+	s.mu.Lock()
+	if near.peer != far {
+		s.mu.Unlock()
+		return nil, park.ErrNoCall
+	}
+	near.peer, far.peer = nil, nil
+	s.mu.Unlock()
+	far.line.Part()
+	far.play()
+	p, err := s.settle(o.ID, far)
+	if err != nil {
+		if join(near, far) != nil || !s.bridge(near, far) {
+			s.spawn(func(ctx context.Context) { s.bye(ctx, far.dialog, reason(500, "The park service failed")) })
+		}
+		return nil, err
+	}
+	s.spawn(func(ctx context.Context) { s.bye(ctx, near.dialog, "") })
+	s.arrived(p)
+	return p, nil
+}
