@@ -17,6 +17,7 @@ type branch struct {
 	request  *sip.Request
 	to       sipua.Target
 	instance string        // of the endpoint it leads to
+	user     string        // who has signed in there, "" if it is not known
 	limit    time.Duration // of silence before a final response; 0 means the transaction's own timers
 	cancels  chan string   // at most one: the reason to cancel with
 

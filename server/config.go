@@ -26,6 +26,7 @@ type Config struct {
 	Logger       *slog.Logger
 	Trace        func(sipua.TraceEvent)
 	ListenPacket func(ctx context.Context, network, address string) (net.PacketConn, error)
+	Park         *ParkConfig // call park; nil means the default
 	// Limits; zero means the default of each.
 	MinExpires, MaxExpires time.Duration // of registrations, publications and subscriptions: 60 s (10 s if Open), 1 h
 	TimerC                 time.Duration // how long a branch may ring: 3 min (RFC 3261 §16.6 step 11)
@@ -72,6 +73,11 @@ func (cfg *Config) check() error {
 	cfg.MinExpires = cmp.Or(cfg.MinExpires, shortest)
 	cfg.MaxExpires = max(cmp.Or(cfg.MaxExpires, time.Hour), cfg.MinExpires)
 	cfg.TimerC = cmp.Or(cfg.TimerC, 3*time.Minute)
+	parking := ParkConfig{}
+	if cfg.Park != nil {
+		parking = *cfg.Park
+	}
+	cfg.Park = &parking
 	return nil
 }
 

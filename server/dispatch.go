@@ -67,6 +67,10 @@ func (s *Server) serveOptions(req *sipua.Request) {
 	if !s.requires(req) {
 		return
 	}
+	events := userEvents
+	if s.park != nil {
+		events += ", " + eventDialog
+	}
 	s.refuse(req, 200, "OK", sip.NewHeader("Allow", allowed), sip.NewHeader("Supported", "gruu, outbound"),
-		sip.NewHeader("Allow-Events", allowEvents))
+		sip.NewHeader("Allow-Events", events))
 }

@@ -21,6 +21,7 @@ type responses struct {
 	s        *Server
 	req      *sipua.Request
 	invite   bool
+	park     bool // it is for the park service
 	branches []*branch
 
 	// Owned by run
@@ -39,13 +40,13 @@ func (s *Server) fork(ctx context.Context, req *sipua.Request, targets []target,
 
 // try is fork without the final response, if that is not a 2xx: the caller decides what to do about it.
 func (s *Server) try(ctx context.Context, req *sipua.Request, targets []target, mark string, limit time.Duration) *responses {
-	r := &responses{s: s, req: req, invite: req.Method == sip.INVITE}
+	r := &responses{s: s, req: req, invite: req.Method == sip.INVITE, park: len(targets) == 1 && s.isPark(targets[0].to)}
 	events := make(chan branchEvent)
 	var all sync.WaitGroup
 	for _, t := range targets {
 		b := &branch{
-			s: s, request: s.forwarded(req.Request, t, req.Source(), mark), to: t.to, instance: t.instance, limit: limit,
-			cancels: make(chan string, 1),
+			s: s, request: s.forwarded(req.Request, t, req.Source(), mark), to: t.to, instance: t.instance, user: t.user,
+			limit: limit, cancels: make(chan string, 1),
 		}
 		r.branches = append(r.branches, b)
 		all.Go(func() { b.serve(ctx, events) })
@@ -89,6 +90,9 @@ func (r *responses) run(events <-chan branchEvent) {
 // take deals with what a branch tells. It reports whether the other branches were canceled because of it.
 func (r *responses) take(e branchEvent) (decided bool) {
 	res := e.response
+	if res != nil && !r.park {
+		r.vouch(res, e.branch.user)
+	}
 	switch {
 	case res == nil:
 		r.keep(e.branch.failure(r.req))
@@ -108,6 +112,15 @@ func (r *responses) take(e branchEvent) (decided bool) {
 		}
 	}
 	return false
+}
+
+// vouch removes whom an endpoint claims to be from its response. The park service is told who has signed in there instead:
+// whoever parked a caller has only said who that is.
+func (r *responses) vouch(res *sip.Response, user string) {
+	removeAll(res, assertedHeader)
+	if user != "" && r.s.isPark(r.req.Source()) {
+		res.AppendHeader(sip.NewHeader(assertedHeader, "<"+r.s.aor(user)+">"))
+	}
 }
 
 // provisional passes a 1xx on, as long as nothing is decided.
@@ -159,7 +172,7 @@ func (r *responses) finish() {
 		// RFC 4320 §4.2: a 408 to anything but INVITE would only come when its sender has given up.
 		r.sent = 408
 		r.req.Drop()
-	case best.StatusCode == 503: // RFC 3261 §16.7 step 6: it says something of the branch, not of this server
+	case best.StatusCode == 503 && !r.park: // RFC 3261 §16.7 step 6: it says something of the branch, not of this server
 		r.respond(500, "All Endpoints Are Overloaded")
 	default:
 		if best.Via() == nil { // made here, for a branch that failed

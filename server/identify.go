@@ -12,11 +12,19 @@ import (
 )
 
 // identify finds out which of our users sent a request, by digest (RFC 3261 §22) or, on an open server, by what From
-// says. If ok is false the request has been answered. proxy selects 407 instead of 401.
+// says. The park service may send in any name and is itself parkUser, which nobody else can be. If ok is false the request
+// has been answered. proxy selects 407 instead of 401.
 func (s *Server) identify(req *sipua.Request, proxy bool) (user string, ok bool) {
+	if s.fromPark(req) {
+		return parkUser, true
+	}
 	from := req.From()
 	claimed := userOf(&from.Address)
 	ours := s.isOurs(&from.Address) && claimed != ""
+	if ours && s.parks(claimed) {
+		s.refuse(req, 403, "This Name Belongs To Call Park")
+		return "", false
+	}
 	if s.auth == nil {
 		if !ours {
 			s.refuse(req, 403, "From Names No User Of This Domain")
@@ -98,9 +106,10 @@ func unsupported(req *sip.Request, name string, known ...string) []string {
 	return unknown
 }
 
-// requires checks the extensions that a request to the server itself insists on (RFC 3261 §8.2.2.3).
-func (s *Server) requires(req *sipua.Request) bool {
-	unknown := unsupported(req.Request, "Require", "gruu", "outbound")
+// requires checks the extensions that a request to the server itself insists on (RFC 3261 §8.2.2.3); more are those known
+// beside the usual ones.
+func (s *Server) requires(req *sipua.Request, more ...string) bool {
+	unknown := unsupported(req.Request, "Require", append(more, "gruu", "outbound")...)
 	if len(unknown) == 0 {
 		return true
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ const (
 // binding is one endpoint of a user: an address, and the flow over which it is reached. Immutable; a refresh makes a
 // new one.
 type binding struct {
+	user     string
 	contact  sip.ContactHeader // as registered, without expires and GRUUs
 	instance string            // urn:uuid:… without brackets; "" if the endpoint has not said
 	regID    string            // RFC 5626 §4.2
@@ -92,6 +94,20 @@ func (l *location) byContact(u *sip.Uri) *binding {
 		return b
 	}
 	return nil
+}
+
+// byAddress reports whether an endpoint is signed in with the host and port of a URI.
+func (l *location) byAddress(u *sip.Uri) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	port := cmp.Or(u.Port, 5060)
+	for _, b := range l.flows {
+		c := &b.contact.Address
+		if strings.EqualFold(c.Host, u.Host) && cmp.Or(c.Port, 5060) == port && time.Now().Before(b.expires) {
+			return true
+		}
+	}
+	return false
 }
 
 // byTempGRUU finds the binding of a temporary GRUU.

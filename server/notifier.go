@@ -17,6 +17,7 @@ const (
 	maxSubscriptions        = 16384
 	maxWatcherSubscriptions = 256                    // of one user
 	notifyInterval          = 200 * time.Millisecond // between two notifications of changes
+	lampInterval            = time.Second            // the same of dialog state (RFC 4235 §3.10)
 )
 
 // subscriptionKey names the dialog of a subscription as this side sees it.
@@ -52,7 +53,10 @@ type subscription struct {
 	local                       sip.ToHeader   // of the SUBSCRIBE
 	remote                      sip.FromHeader // of the SUBSCRIBE
 	routes                      []sip.Uri
+	list                        bool          // the watcher gets a resource list (RFC 4662)
+	lost                        bool          // it is to a park of the process before this one
 	change, poke                chan struct{} // the state may be new; it is to be told in any case
+	ended                       chan struct{} // closed when run has returned
 
 	// Guarded by n.mu
 	cseq    uint32 // of the subscriber
@@ -63,11 +67,22 @@ type subscription struct {
 	// Owned by run
 	sent    uint32 // CSeq of the last NOTIFY
 	version int
-	last    []byte
+	last    []byte // essence of the last report
+}
+
+// report is a state as a watcher is to see it.
+type report struct {
+	contentType string
+	body        []byte
+	essence     []byte // differs where the state does; nil: always
+	list        bool   // a resource list
+	over        bool   // nothing more will come: the subscription ends with it
 }
 
 func newSubscription(n *notifier) *subscription {
-	return &subscription{n: n, change: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
+	return &subscription{
+		n: n, change: make(chan struct{}, 1), poke: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
 }
 
 // refreshed is what a SUBSCRIBE inside the dialog changes.
@@ -127,22 +142,23 @@ func (n *notifier) remove(sub *subscription) {
 	}
 }
 
-// refresh takes what a SUBSCRIBE inside the dialog says (RFC 6665 §4.2.1.4).
-func (n *notifier) refresh(key subscriptionKey, watcher, event string, r refreshed) *refusal {
+// refresh takes what a SUBSCRIBE inside the dialog says (RFC 6665 §4.2.1.4). list tells that the subscription is one to a
+// list.
+func (n *notifier) refresh(key subscriptionKey, watcher, event string, r refreshed) (list bool, bad *refusal) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	sub := n.all[key]
 	switch {
 	case sub == nil || sub.event != event:
-		return &refusal{481, "Subscription Does Not Exist"}
+		return false, &refusal{481, "Subscription Does Not Exist"}
 	case sub.watcher != watcher:
-		return &refusal{403, "Not Your Subscription"}
+		return false, &refusal{403, "Not Your Subscription"}
 	case r.cseq <= sub.cseq: // RFC 3261 §12.2.2
-		return &refusal{500, "Request Out Of Order"}
+		return false, &refusal{500, "Request Out Of Order"}
 	}
 	sub.cseq, sub.contact, sub.to, sub.expires = r.cseq, r.contact, r.to, r.expires
 	n.keepLocked(sub)
-	return nil
+	return sub.list, nil
 }
 
 // poke makes a subscription tell its state in any case.
@@ -163,6 +179,25 @@ func (n *notifier) changed(user, event string) {
 	}
 }
 
+// settle waits until the subscriptions that match have ended, or until ctx ends.
+func (n *notifier) settle(ctx context.Context, match func(*subscription) bool) {
+	n.mu.Lock()
+	var waiting []*subscription
+	for _, sub := range n.all {
+		if match(sub) {
+			waiting = append(waiting, sub)
+		}
+	}
+	n.mu.Unlock()
+	for _, sub := range waiting {
+		select {
+		case <-sub.ended:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // raise sets a flag that a goroutine waits for.
 func raise(flag chan<- struct{}) {
 	select {
@@ -171,9 +206,21 @@ func raise(flag chan<- struct{}) {
 	}
 }
 
-// run notifies until the subscription ends: at once, then on each change, but not more often than once in
-// notifyInterval, and then the newest state.
+// interval is the least time between two notifications of changes. The end of a park is told when it comes.
+func (sub *subscription) interval() time.Duration {
+	switch {
+	case sub.isSafe():
+		return 0
+	case sub.event == eventDialog:
+		return lampInterval
+	}
+	return notifyInterval
+}
+
+// run notifies until the subscription ends: at once, then on each change, but not more often than once in its interval,
+// and then the newest state.
 func (sub *subscription) run(ctx context.Context) {
+	defer close(sub.ended)
 	defer sub.n.remove(sub)
 	for must := true; ; {
 		sub.n.mu.Lock()
@@ -182,7 +229,7 @@ func (sub *subscription) run(ctx context.Context) {
 		if !sub.notify(ctx, left, must) || left <= 0 {
 			return
 		}
-		pause := time.NewTimer(notifyInterval)
+		pause := time.NewTimer(sub.interval())
 		select {
 		case <-sub.poke:
 			pause.Stop()
@@ -218,10 +265,11 @@ func (sub *subscription) notify(ctx context.Context, left time.Duration, must bo
 	default:
 	}
 	state := sub.state()
-	if !must && left > 0 && sub.event == eventPresence && bytes.Equal(state, sub.last) {
+	if !must && left > 0 && !state.over && state.essence != nil && bytes.Equal(state.essence, sub.last) {
 		return true
 	}
-	sub.last = state
+	sub.last = state.essence
+	sub.version++
 	req, to := sub.request(state, left)
 	tx, err := sub.n.s.stack.Relay(ctx, req, to)
 	if err != nil {
@@ -237,7 +285,7 @@ func (sub *subscription) notify(ctx context.Context, left time.Duration, must bo
 			if res.IsProvisional() {
 				continue
 			}
-			return res.IsSuccess() || res.GetHeader("Retry-After") != nil
+			return !state.over && (res.IsSuccess() || res.GetHeader("Retry-After") != nil)
 		case <-ctx.Done():
 			tx.Terminate()
 			return false
@@ -245,18 +293,24 @@ func (sub *subscription) notify(ctx context.Context, left time.Duration, must bo
 	}
 }
 
-// state is the document that the watcher is to see.
-func (sub *subscription) state() []byte {
-	if sub.event == eventReg {
-		doc := sub.n.s.regDocument(sub.user, sub.version)
-		sub.version++
-		return doc
+// state is what the watcher is to see. The versions of registrations and dialogs count the notifications (RFC 3680 §4.3,
+// RFC 4235 §4.1).
+func (sub *subscription) state() report {
+	r := report{contentType: strings.ToLower(eventTypes[sub.event])}
+	switch sub.event {
+	case eventDialog:
+		return sub.lampState()
+	case eventReg:
+		r.body = sub.n.s.regDocument(sub.user, sub.version)
+	default:
+		r.body = sub.n.s.presenceDocument(sub.user, sub.watcher)
+		r.essence = r.body
 	}
-	return sub.n.s.presenceDocument(sub.user, sub.watcher)
+	return r
 }
 
 // request builds a NOTIFY (RFC 6665 §4.2.2).
-func (sub *subscription) request(state []byte, left time.Duration) (*sip.Request, sipua.Target) {
+func (sub *subscription) request(state report, left time.Duration) (*sip.Request, sipua.Target) {
 	sub.n.mu.Lock()
 	contact, to := *sub.contact.Clone(), sub.to
 	sub.n.mu.Unlock()
@@ -284,13 +338,23 @@ func (sub *subscription) request(state []byte, left time.Duration) (*sip.Request
 		event += ";id=" + sub.eventID
 	}
 	req.AppendHeader(sip.NewHeader("Event", event))
-	if left > 0 {
-		req.AppendHeader(sip.NewHeader("Subscription-State", "active;expires="+wholeSeconds(left)))
-	} else {
-		req.AppendHeader(sip.NewHeader("Subscription-State", "terminated;reason=timeout"))
+	req.AppendHeader(sip.NewHeader("Subscription-State", state.of(left)))
+	if state.list {
+		req.AppendHeader(sip.NewHeader("Require", "eventlist")) // RFC 4662 §4.5
 	}
 	req.AppendHeader(sip.NewHeader("Date", httpDate(time.Now())))
-	req.AppendHeader(sip.NewHeader("Content-Type", strings.ToLower(eventTypes[sub.event])))
-	req.SetBody(state)
+	req.AppendHeader(sip.NewHeader("Content-Type", state.contentType))
+	req.SetBody(state.body)
 	return req, to
+}
+
+// of is the state of a subscription with that much time left.
+func (r report) of(left time.Duration) string {
+	switch {
+	case r.over:
+		return "terminated;reason=noresource" // RFC 6665 §4.1.3: do not subscribe again
+	case left > 0:
+		return "active;expires=" + wholeSeconds(left)
+	}
+	return "terminated;reason=timeout"
 }

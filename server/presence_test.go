@@ -115,7 +115,7 @@ func TestPublishConditions(t *testing.T) {
 		wrong.SetBody(doc)
 		eve.expect(403, wrong)
 		res := bob.expect(489, bob.request(sip.PUBLISH, bob.uri(), "Event: dialog"))
-		if h := res.GetHeader("Allow-Events"); h == nil || h.Value() != allowEvents {
+		if h := res.GetHeader("Allow-Events"); h == nil || h.Value() != userEvents {
 			t.Errorf("Allow-Events: %v", h)
 		}
 		if n := len(w.srv.presence.documents("bob", time.Now())); n != 1 {

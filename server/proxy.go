@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -20,6 +21,7 @@ type target struct {
 	uri      sip.Uri
 	to       sipua.Target
 	instance string // of the endpoint, "" if it is not known
+	user     string // who has signed in with it, "" if it is not known
 }
 
 // proxy forwards a request and its responses (RFC 3261 §16). mark is its loopMark. inDialog tells that it belongs to a
@@ -28,17 +30,18 @@ func (s *Server) proxy(ctx context.Context, req *sipua.Request, mark string, inD
 	if !s.validate(req, mark) {
 		return
 	}
+	sender := ""
 	if !inDialog {
 		ours := s.isOurs(&req.Recipient) && req.Route() == nil
 		if !ours && req.To().Params.Has("tag") {
 			s.refuse(req, 481, "This Dialog Did Not Begin Here") // its Route lacks our mark
 			return
 		}
-		sender, ok := s.identify(req, true) // RFC 3261 §16.3 step 6
-		if !ok {
+		var ok bool
+		if sender, ok = s.identify(req, true); !ok { // RFC 3261 §16.3 step 6
 			return
 		}
-		if !ours {
+		if !ours && !(sender == parkUser && req.Route() == nil && s.mayPark(&req.Recipient)) {
 			s.refuse(req, 403, "This Server Relays For Its Own Users Only")
 			return
 		}
@@ -52,7 +55,8 @@ func (s *Server) proxy(ctx context.Context, req *sipua.Request, mark string, inD
 	if req.Method == sip.INVITE {
 		s.respond(req, 100, "Trying")
 	}
-	if req.Method == sip.MESSAGE && !inDialog && !req.To().Params.Has("tag") {
+	if req.Method == sip.MESSAGE && !inDialog && !req.To().Params.Has("tag") && !s.parks(userOf(&req.Recipient)) {
+		s.vouch(req, sender, nil)
 		s.proxyMessage(ctx, req, mark)
 		return
 	}
@@ -61,6 +65,7 @@ func (s *Server) proxy(ctx context.Context, req *sipua.Request, mark string, inD
 		s.respond(req, missing.code, missing.reason)
 		return
 	}
+	s.vouch(req, sender, targets)
 	s.fork(ctx, req, targets, mark, 0)
 }
 
@@ -136,6 +141,9 @@ func (s *Server) targets(ctx context.Context, req *sip.Request) ([]target, *refu
 		return s.located(ctx, req.Recipient, req.Recipient)
 	}
 	user := userOf(&req.Recipient)
+	if s.parks(user) {
+		return s.parkTargets(req.Recipient)
+	}
 	if b, isGRUU := s.resolveGRUU(&req.Recipient); isGRUU {
 		if b != nil {
 			if t, ok := s.bindingTarget(b); ok {
@@ -171,7 +179,7 @@ func (s *Server) userTargets(user string) []target {
 
 func (s *Server) bindingTarget(b *binding) (target, bool) {
 	to, ok := s.reach(&b.contact.Address, b.source)
-	return target{b.contact.Address, to, b.instance}, ok
+	return target{uri: b.contact.Address, to: to, instance: b.instance, user: b.user}, ok
 }
 
 // located looks the next hop up.
@@ -231,6 +239,7 @@ func (s *Server) forwardACK(ctx context.Context, req *sipua.Request, inDialog bo
 	if missing != nil || len(targets) != 1 {
 		return
 	}
+	s.vouch(req, "", targets)
 	out := s.forwarded(req.Request, targets[0], req.Source(), s.loopMark(req.Request))
 	if err := s.stack.Write(ctx, out, targets[0].to); err != nil {
 		s.log.Debug("ACK not forwarded", "to", targets[0].to, "err", err)
@@ -242,6 +251,9 @@ func (s *Server) forwardACK(ctx context.Context, req *sipua.Request, inDialog bo
 func (s *Server) forwardStray(_ context.Context, res *sip.Response) {
 	s.contain("forwarding", func() {
 		if _, ours := s.ownBranch(res.Via()); ours && removeOwnVia(res) {
+			if at, err := netip.ParseAddrPort(res.Source()); err != nil || !s.isPark(sipua.Target{Network: strings.ToLower(res.Transport()), Addr: at}) {
+				removeAll(res, assertedHeader) // a repetition loses nothing by it
+			}
 			s.forwardStateless(res)
 		}
 	})

@@ -30,7 +30,7 @@ func (s *Server) servePublish(req *sipua.Request) {
 		s.respond(req, 404, "Whose State Is This")
 		return
 	case event != eventPresence:
-		s.respond(req, 489, "Bad Event", sip.NewHeader("Allow-Events", allowEvents))
+		s.respond(req, 489, "Bad Event", sip.NewHeader("Allow-Events", userEvents))
 		return
 	case sender != user:
 		s.respond(req, 403, "Only The User Publishes Its State")

@@ -101,6 +101,7 @@ func (s *Server) readContacts(req *sipua.Request) (asked []*binding, all bool, b
 // newBinding reads one Contact.
 func newBinding(c *sip.ContactHeader, req *sipua.Request) *binding {
 	b := &binding{
+		user:    userOf(&req.To().Address),
 		contact: sip.ContactHeader{DisplayName: c.DisplayName, Address: *c.Address.Clone()},
 		callID:  string(*req.CallID()), cseq: req.CSeq().SeqNo, source: req.Source(),
 	}

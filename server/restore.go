@@ -119,6 +119,7 @@ type savedSubscription struct {
 	Contact   string      `json:"contact"`
 	To        savedTarget `json:"to"`
 	Expires   time.Time   `json:"expires"`
+	List      bool        `json:"list,omitempty"`
 }
 
 func saveSubscription(sub *subscription) savedSubscription {
@@ -126,7 +127,7 @@ func saveSubscription(sub *subscription) savedSubscription {
 		User: sub.user, Watcher: sub.watcher, Event: sub.event, EventID: sub.eventID, CallID: sub.callID,
 		LocalTag: sub.localTag, RemoteTag: sub.remoteTag, Local: sub.local.Address.String(),
 		Remote: sub.remote.Address.String(), CSeq: sub.cseq, Contact: sub.contact.String(),
-		To: savedTarget{sub.to.Network, sub.to.Addr}, Expires: sub.expires,
+		To: savedTarget{sub.to.Network, sub.to.Addr}, Expires: sub.expires, List: sub.list,
 	}
 	for i := range sub.routes {
 		v.Routes = append(v.Routes, sub.routes[i].String())
@@ -139,7 +140,7 @@ func (v savedSubscription) subscription(n *notifier, now time.Time) *subscriptio
 	remote, err2 := sipua.ParseURI(v.Remote)
 	contact, err3 := sipua.ParseURI(v.Contact)
 	if err1 != nil || err2 != nil || err3 != nil || !now.Before(v.Expires) || !v.To.Addr.IsValid() ||
-		eventTypes[v.Event] == "" {
+		eventTypes[v.Event] == "" || v.Event == eventDialog && !n.s.parks(v.User) {
 		return nil
 	}
 	to, reachable := n.s.reach(&contact, v.To.target()) // a connection that led there is gone
@@ -147,9 +148,10 @@ func (v savedSubscription) subscription(n *notifier, now time.Time) *subscriptio
 		return nil
 	}
 	sub := newSubscription(n)
-	sub.user, sub.watcher, sub.event, sub.eventID = v.User, v.Watcher, v.Event, v.EventID
+	sub.user, sub.watcher, sub.event, sub.eventID, sub.list = v.User, v.Watcher, v.Event, v.EventID, v.List
 	sub.callID, sub.localTag, sub.remoteTag = v.CallID, v.LocalTag, v.RemoteTag
 	sub.local, sub.remote = sip.ToHeader{Address: local}, sip.FromHeader{Address: remote}
+	sub.lost = sub.isSafe()
 	if v.RemoteTag != "" {
 		sub.remote.Params.Add("tag", v.RemoteTag)
 	}
@@ -207,6 +209,7 @@ func (l *location) restore(user string, saved []savedBinding, now time.Time, lon
 	var live []*binding
 	for _, v := range saved {
 		if b := v.binding(now, longest); b != nil {
+			b.user = user
 			live = append(live, b)
 		}
 	}

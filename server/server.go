@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"offhook/internal/sipua"
 )
 
@@ -26,9 +28,12 @@ type Server struct {
 	location *location
 	presence *presence
 	notifier *notifier
+	music    []int16 // for those who are parked; nil for the service's own
+	newPark  func(s *Server, proxy sip.Uri, host netip.Addr) (parkService, error)
 
 	// Immutable after Start
 	stack     *sipua.Stack
+	park      *parking // nil without call park
 	store     *store
 	ledger    *ledger
 	signature signer
@@ -51,7 +56,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, peers: newPeers(), location: newLocation(),
-		presence: newPresence(), delivering: map[string]bool{}, active: map[string]int{},
+		presence: newPresence(), delivering: map[string]bool{}, active: map[string]int{}, newPark: newParkService,
 	}
 	s.notifier = newNotifier(s)
 	if !cfg.Open {
@@ -64,6 +69,13 @@ func New(cfg Config) (*Server, error) {
 			h, ok := s.users[user]
 			return h, ok
 		}, algorithms(users)...)
+	}
+	if err := cfg.Park.check(cfg.Domain, s.users); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.music, err = cfg.Park.music(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -87,7 +99,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("server: %w", err)
 	}
 	stack, err := sipua.NewStack(ctx, sipua.StackConfig{
-		Listeners: s.cfg.Listen, ListenPacket: s.cfg.ListenPacket, ServerTLS: s.cfg.TLS, UserAgent: "offhook server",
+		Listeners: withUDP(s.cfg.Listen, !s.cfg.Park.Off), ListenPacket: s.cfg.ListenPacket, ServerTLS: s.cfg.TLS, UserAgent: "offhook server",
 		Logger: s.log, Trace: s.cfg.Trace, Limit: s.admit, MayAnswer: s.mayAnswer, HoldCancel: true,
 	})
 	if err != nil {
@@ -96,6 +108,12 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.store, s.ledger, s.stack = st, l, stack
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if s.park, err = s.openPark(ctx); err != nil {
+		s.cancel()
+		_ = errors.Join(stack.Close(), l.close(), st.close())
+		s.stack = nil
+		return fmt.Errorf("server: call park: %w", err)
+	}
 	s.restore(time.Now())
 	stack.HandleStray(s.forwardStray)
 	s.work.Go(s.sweep)
@@ -103,8 +121,8 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close stops the server and waits for what is under way; stored messages are on disk before it returns. ctx bounds the
-// waiting.
+// Close says good-bye to parked callers, stops the server and waits for what is under way; stored messages are on disk
+// before it returns. ctx bounds the waiting.
 func (s *Server) Close(ctx context.Context) error {
 	if s.stack == nil {
 		return nil
@@ -113,6 +131,7 @@ func (s *Server) Close(ctx context.Context) error {
 	go func() {
 		var err error
 		s.closed.Do(func() {
+			s.closePark(ctx)
 			s.cancel()
 			err = s.stack.Close()
 			s.work.Wait()
@@ -134,7 +153,7 @@ func (s *Server) Addrs() []string {
 		return nil
 	}
 	var addrs []string
-	for _, l := range s.stack.Addrs() {
+	for _, l := range s.stack.Addrs()[:len(s.cfg.Listen)] { // without the one for the park service
 		addrs = append(addrs, l.Network+":"+l.Address)
 	}
 	return addrs
@@ -148,12 +167,15 @@ func (s *Server) admit(addr netip.Addr) bool {
 	if s.cfg.Open && !addr.IsLoopback() {
 		return false
 	}
+	if s.park != nil && addr == s.park.at.Addr.Addr() {
+		return true
+	}
 	return s.peers.admit(addr, time.Now())
 }
 
 // mayAnswer is asked before the stack answers by itself.
 func (s *Server) mayAnswer(source sipua.Target, received, answer int) bool {
-	return s.peers.maySend(source, received, answer, time.Now())
+	return s.isPark(source) || s.peers.maySend(source, received, answer, time.Now())
 }
 
 // sweep removes what has expired, and tells those who watch it.

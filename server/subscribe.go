@@ -10,19 +10,26 @@ import (
 	"offhook/internal/sipua"
 )
 
-// The event packages of this server.
+// The event packages of users; lamp.go has that of call park.
 const (
 	eventPresence = "presence"
 	eventReg      = "reg"
-	allowEvents   = "presence, reg"
+	userEvents    = "presence, reg"
 )
 
 // eventTypes is the content type of each package's notifications.
-var eventTypes = map[string]string{eventPresence: body.TypePIDF, eventReg: body.TypeReginfo}
+var eventTypes = map[string]string{
+	eventPresence: body.TypePIDF, eventReg: body.TypeReginfo, eventDialog: body.TypeDialogInfo,
+}
 
 // serveSubscribe is the notifier's side of a SUBSCRIBE (RFC 6665 §4.2.1): a new subscription, a refresh, or its end.
 func (s *Server) serveSubscribe(req *sipua.Request) {
-	if !s.requires(req) {
+	user := userOf(&req.Recipient)
+	if user == parkLotUser && s.parks(user) {
+		if !s.requires(req, "eventlist") {
+			return
+		}
+	} else if !s.requires(req) {
 		return
 	}
 	watcher, ok := s.identify(req, false)
@@ -30,8 +37,9 @@ func (s *Server) serveSubscribe(req *sipua.Request) {
 		return
 	}
 	event, id := eventOf(req.Request)
-	if eventTypes[event] == "" {
-		s.respond(req, 489, "Bad Event", sip.NewHeader("Allow-Events", allowEvents))
+	inDialog := req.To().Params.Has("tag")
+	if !s.knowsEvent(event) || event == eventDialog && !inDialog && !s.parks(user) {
+		s.respond(req, 489, "Bad Event", sip.NewHeader("Allow-Events", s.allowEvents(user)))
 		return
 	}
 	lifetime, ok := s.lifetime(req)
@@ -44,7 +52,7 @@ func (s *Server) serveSubscribe(req *sipua.Request) {
 		s.respond(req, 400, "Missing Contact")
 	case !accepts(req.Request, eventTypes[event]):
 		s.respond(req, 406, "Not Acceptable", sip.NewHeader("Accept", eventTypes[event]))
-	case req.To().Params.Has("tag"):
+	case inDialog:
 		s.resubscribe(req, watcher, event, lifetime)
 	default:
 		s.subscribe(req, watcher, event, id, lifetime)
@@ -69,8 +77,10 @@ func accepts(req *sip.Request, mime string) bool {
 // subscribe begins a subscription.
 func (s *Server) subscribe(req *sipua.Request, watcher, event, id string, lifetime time.Duration) {
 	user := userOf(&req.Recipient)
-	switch {
-	case !s.isKnown(user):
+	switch parks := s.parks(user); {
+	case parks && s.refuseLamp(req, user, watcher, event):
+		return
+	case !parks && !s.isKnown(user):
 		s.respond(req, 404, "No Such User")
 		return
 	case event == eventReg && watcher != user:
@@ -89,6 +99,7 @@ func (s *Server) subscribe(req *sipua.Request, watcher, event, id string, lifeti
 	sub.local, sub.remote = *req.To(), *req.From()
 	sub.cseq, sub.contact, sub.to = req.CSeq().SeqNo, *req.Contact().Address.Clone(), to
 	sub.expires = time.Now().Add(lifetime)
+	sub.list = event == eventDialog && s.isList(req.Request, user)
 	for _, h := range req.GetHeaders("Record-Route") {
 		sub.routes = append(sub.routes, h.(*sip.RecordRouteHeader).Address)
 	}
@@ -96,7 +107,7 @@ func (s *Server) subscribe(req *sipua.Request, watcher, event, id string, lifeti
 		s.respond(req, 503, "Too Many Subscriptions", sip.NewHeader("Retry-After", "60"))
 		return
 	}
-	s.subscribed(req, to, lifetime)
+	s.subscribed(req, to, lifetime, sub.list)
 	s.notify(sub)
 }
 
@@ -111,9 +122,9 @@ func (s *Server) resubscribe(req *sipua.Request, watcher, event string, lifetime
 	remoteTag, _ := req.From().Params.Get("tag")
 	key := subscriptionKey{string(*req.CallID()), localTag, remoteTag}
 	to, reachable := s.reach(&req.Contact().Address, req.Source())
-	bad := &refusal{400, "Contact Cannot Be Reached"}
+	list, bad := false, &refusal{400, "Contact Cannot Be Reached"}
 	if reachable {
-		bad = s.notifier.refresh(key, watcher, event, refreshed{
+		list, bad = s.notifier.refresh(key, watcher, event, refreshed{
 			cseq: req.CSeq().SeqNo, contact: *req.Contact().Address.Clone(), to: to, expires: time.Now().Add(lifetime),
 		})
 	}
@@ -121,13 +132,16 @@ func (s *Server) resubscribe(req *sipua.Request, watcher, event string, lifetime
 		s.respond(req, bad.code, bad.reason)
 		return
 	}
-	s.subscribed(req, to, lifetime)
+	s.subscribed(req, to, lifetime, list)
 	s.notifier.poke(key)
 }
 
-// subscribed answers a SUBSCRIBE.
-func (s *Server) subscribed(req *sipua.Request, to sipua.Target, lifetime time.Duration) {
+// subscribed answers a SUBSCRIBE. Require tells a subscriber to a list that it gets one (RFC 4662 §4.4).
+func (s *Server) subscribed(req *sipua.Request, to sipua.Target, lifetime time.Duration, list bool) {
 	hs := []sip.Header{sip.NewHeader("Expires", wholeSeconds(lifetime))}
+	if list {
+		hs = append(hs, sip.NewHeader("Require", "eventlist"))
+	}
 	if here, ok := s.local(to.Network, to.Addr.Addr()); ok {
 		hs = append(hs, &sip.ContactHeader{Address: here})
 	}

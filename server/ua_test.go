@@ -21,9 +21,10 @@ import (
 
 // world is a server on an in-memory network, inside a bubble.
 type world struct {
-	t   *testing.T
-	net *vnet.Net
-	srv *Server
+	t    *testing.T
+	net  *vnet.Net
+	srv  *Server
+	park *scriptedPark // nil: the real one
 
 	faults atomic.Int64 // contained ones, from the log
 }
@@ -61,11 +62,15 @@ func (w *world) start(change ...func(*Config)) {
 	cfg := Config{
 		Listen: []sipua.Listener{{Network: "udp", Address: serverAddr.String()}}, Domain: domain, Open: true,
 		ListenPacket: w.net.ListenPacket, Logger: slog.New(watchFaults{slog.DiscardHandler, &w.faults}),
+		Park: &ParkConfig{NoMusic: true},
 	}
 	for _, f := range change {
 		f(&cfg)
 	}
 	srv, err := New(cfg)
+	if err == nil && w.park != nil {
+		srv.newPark = w.park.open
+	}
 	if err == nil {
 		err = srv.Start(context.Background())
 	}

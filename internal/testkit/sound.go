@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,6 +17,10 @@ import (
 // Sound is a media.Engine that makes none: it notes what it was told, and a test can have it tell something.
 type Sound struct {
 	Formats []sdp.Format // what streams offer; Immutable after the first call
+
+	// Immutable; set by Voices
+	listen  func(ctx context.Context, network, address string) (net.PacketConn, error)
+	speaker string
 
 	mu      sync.Mutex
 	streams []*Stream    // Guarded by mu; all there have been
@@ -50,7 +55,7 @@ func (d *Device) Sound() *Sound {
 }
 
 // Open makes a stream.
-func (s *Sound) Open(_ context.Context, opt media.Options) (media.Stream, error) {
+func (s *Sound) Open(ctx context.Context, opt media.Options) (media.Stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail != nil {
@@ -58,6 +63,12 @@ func (s *Sound) Open(_ context.Context, opt media.Options) (media.Stream, error)
 	}
 	port := uint16(20000 + 2*len(s.streams))
 	stream := &Stream{sound: s, Name: opt.Name, options: opt, addr: netip.AddrPortFrom(opt.Local, port)}
+	if s.listen != nil {
+		var err error
+		if stream.addr, err = stream.voice.open(ctx, stream, opt.Local); err != nil {
+			return nil, err
+		}
+	}
 	s.streams = append(s.streams, stream)
 	return stream, nil
 }
@@ -139,6 +150,8 @@ type Stream struct {
 	sound   *Sound
 	options media.Options
 
+	voice voice // with Voices
+
 	mu    sync.Mutex
 	state StreamState    // Guarded by mu
 	addr  netip.AddrPort // Guarded by mu
@@ -201,11 +214,18 @@ func (s *Stream) Local() sdp.Local {
 }
 
 // Move goes on at another address.
-func (s *Stream) Move(_ context.Context, local netip.Addr) error {
+func (s *Stream) Move(ctx context.Context, local netip.Addr) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.addr = netip.AddrPortFrom(local, s.addr.Port())
-	return nil
+	if s.sound.listen == nil {
+		s.addr = netip.AddrPortFrom(local, s.addr.Port())
+		return nil
+	}
+	addr, err := s.voice.open(ctx, s, local)
+	if err == nil {
+		s.addr = addr
+	}
+	return err
 }
 
 // Apply notes an agreement.
@@ -260,6 +280,7 @@ func (s *Stream) Stats() media.Stats {
 // Close notes the end.
 func (s *Stream) Close() error {
 	s.change(func(st *StreamState) { st.Closed = true })
+	s.voice.close()
 	return nil
 }
 

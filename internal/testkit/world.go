@@ -19,6 +19,9 @@
 // Expectations wait, in fake time, for an event that did or will happen, up to Patience; so a story never polls. Every
 // device records its events with the time they came, and a failed test prints the record.
 //
+// The server parks calls, too (Park). Devices with Audio make no sound and note what they were told; those with Voices say
+// their names through the network when a test asks who hears whom (World.Hearing).
+//
 // Every host has a loopback address of its own: the server 127.0.0.1, device d of the n-th user 127.0.n.d, so that a test
 // can cut or impair one machine and leave the others alone.
 package testkit
@@ -65,6 +68,7 @@ type options struct {
 	net    []vnet.Option
 	link   vnet.Link
 	server func(*server.Config)
+	park   []func(*server.ParkConfig)
 	debug  bool
 }
 
@@ -83,6 +87,15 @@ func ServerConfig(change func(*server.Config)) Option { return func(o *options) 
 func StateDir(dir string) Option {
 	return ServerConfig(func(cfg *server.Config) { cfg.StateDir = dir })
 }
+
+// Park lets a test change the park service of the server, e.g. its orbits and times. Without this option it is the default
+// one, except that those who are parked hear silence.
+func Park(change func(*server.ParkConfig)) Option {
+	return func(o *options) { o.park = append(o.park, change) }
+}
+
+// WithMusic has those who are parked hear music, 50 packets a second each.
+func WithMusic() Option { return Park(func(cfg *server.ParkConfig) { cfg.NoMusic = false }) }
 
 // Debug writes the logs of the server and all devices to the test's standard error.
 func Debug() Option { return func(o *options) { o.debug = true } }
@@ -105,6 +118,10 @@ func NewWorld(t testing.TB, opts ...Option) *World {
 	w.config = server.Config{
 		Listen: []sipua.Listener{{Network: "udp", Address: w.serverAddress()}},
 		Domain: Domain, Open: true, Logger: w.log.With("host", "server"), ListenPacket: w.Net.ListenPacket,
+		Park: &server.ParkConfig{NoMusic: true},
+	}
+	for _, change := range o.park {
+		change(w.config.Park)
 	}
 	if o.server != nil {
 		o.server(&w.config)
@@ -115,6 +132,9 @@ func NewWorld(t testing.TB, opts ...Option) *World {
 }
 
 func (w *World) serverAddress() string { return netip.AddrPortFrom(w.ServerHost, 5060).String() }
+
+// Park is the address of the server's park service.
+func (w *World) Park() string { return w.server.Park() }
 
 // StartServer starts the server again after StopServer, with what it has on disk.
 func (w *World) StartServer() {
