@@ -28,12 +28,12 @@ func Fetch(ctx context.Context, a *sipua.Agent, opt SubscribeOptions) (Notificat
 			}
 		case answer := <-pending:
 			if answer.err != nil {
-				return Notification{}, fmt.Errorf("event: fetch %s of %s: %w", opt.Event, &opt.Target, answer.err)
+				return Notification{}, fmt.Errorf("event: fetch %s of %s: %w", opt.Event, opt.Name, answer.err)
 			}
 			pending = nil
 			late.Reset(firstNotify)
 		case <-late.C:
-			return Notification{}, fmt.Errorf("event: fetch %s of %s: no NOTIFY: %w", opt.Event, &opt.Target, sipua.ErrTimeout)
+			return Notification{}, fmt.Errorf("event: fetch %s of %s: no NOTIFY: %w", opt.Event, opt.Name, sipua.ErrTimeout)
 		case <-ctx.Done():
 			return Notification{}, context.Cause(ctx)
 		}

@@ -16,6 +16,7 @@ import (
 type SubscribeOptions struct {
 	Target  sip.Uri
 	Event   string // presence, reg, dialog
+	Name    string // what the target is called in logs; "" is its address, which may be a secret
 	Accept  []string
 	Expires time.Duration // 0 means 1 h
 	Logger  *slog.Logger
@@ -53,7 +54,7 @@ type Subscription struct {
 func Subscribe(ctx context.Context, a *sipua.Agent, opt SubscribeOptions) *Subscription {
 	opt = opt.withDefaults()
 	s := &Subscription{
-		agent: a, opt: opt, log: opt.Logger.With("event", opt.Event, "target", opt.Target.String()),
+		agent: a, opt: opt, log: opt.Logger.With("event", opt.Event, "target", opt.Name),
 		renew: make(chan struct{}, 1), done: make(chan struct{}), news: make(chan struct{}, 1),
 	}
 	var leaving context.Context
@@ -65,6 +66,9 @@ func Subscribe(ctx context.Context, a *sipua.Agent, opt SubscribeOptions) *Subsc
 
 func (o SubscribeOptions) withDefaults() SubscribeOptions {
 	o.Target = *o.Target.Clone()
+	if o.Name == "" {
+		o.Name = o.Target.String()
+	}
 	if o.Expires == 0 {
 		o.Expires = defaultSubscribe
 	}
