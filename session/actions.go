@@ -17,7 +17,7 @@ var actions = []struct {
 	{"dtmf", onAudio(func(c *AudioVideoCall) bool { return live(c.state) && c.hold == HoldNone }, "the call is not established, or on hold")},
 	{"record", onAudio(func(c *AudioVideoCall) bool { return live(c.state) }, "the call is not established")},
 	{"conference", (*Conversation).conferenceObstacle},
-	{"park", func(*Conversation) string { return "there is no audio call to park" }},
+	{"park", (*Conversation).parkObstacle},
 }
 
 // Can reports whether an action (send, call, answer, hangup, hold, resume, mute, dtmf, transfer, record, conference, park,
@@ -25,6 +25,9 @@ var actions = []struct {
 func (c *Conversation) Can(action string) (available bool, why string) {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
+	if action == "park" {
+		c.e.askAgainLocked()
+	}
 	for _, a := range actions {
 		if a.name == action {
 			why = a.obstacle(c)
@@ -117,6 +120,14 @@ func (e *Endpoint) tellActionsLocked(c *Conversation) {
 			e.publishLocked(ActionAvailability{Conversation: c.id, Action: a.name, Available: why == "", Why: why})
 		}
 		c.obstacles[a.name] = why
+	}
+}
+
+// tellAllActionsLocked does so for all conversations.
+func (e *Endpoint) tellAllActionsLocked() {
+	e.mu.Held()
+	for _, c := range e.byID {
+		e.tellActionsLocked(c)
 	}
 }
 

@@ -126,6 +126,7 @@ func (c *Conversation) shownLocked(m Message) {
 	c.last = time.Now()
 	c.peerStoppedLocked() // RFC 3994 §3.3: the message itself says that the sender is done composing
 	c.e.publishLocked(MessageChanged{m})
+	c.textLocked(m)
 }
 
 // inboundLocked makes the record of a text from the peer.

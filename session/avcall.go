@@ -40,7 +40,18 @@ type AudioVideoCall struct {
 	active  bool      // the user talks in it, or has: its microphone is open unless it is on hold
 	trouble string    // what is wrong with microphone or speaker
 	taken   bool      // another call of this endpoint takes its place: nobody is told anything but the end
-	next    string    // and this is who it goes on with
+	next    string    // and this is how it goes on
+
+	parking   *parkAttempt        // while it is being parked
+	far       far                 // what the other side says of itself
+	other     Party               // who is there now, if that is not the conversation's peer; zero otherwise
+	lodging   *lodging            // where the other side has parked this user; nil: it has not
+	retrieval *retrieval          // it takes a parked call; nil: it does not
+	recall    *recall             // it is a parked call that comes back; nil: it is not
+	back      bool                // what has become of that is told
+	referred  map[string][]string // what the answer has told, for who has sent this user there
+
+	shut sync.Once // closes the stream
 }
 
 // newAudioLocked makes a call in its first state.
@@ -122,6 +133,16 @@ func (c *AudioVideoCall) infoLocked() CallInfo {
 	if c.silence != nil {
 		info.Silence = c.silence.text
 	}
+	if c.other.URI != "" {
+		info.Party = c.other
+	}
+	if l := c.lodging; l != nil && l.parked {
+		info.Parked, info.ParkedBy, info.Orbit = true, l.by, l.orbit
+	} else if c.retrieval != nil {
+		info.Orbit = c.retrieval.orbit
+	} else if c.recall != nil {
+		info.Orbit = c.recall.orbit
+	}
 	return info
 }
 
@@ -199,8 +220,10 @@ func (c *AudioVideoCall) open(ctx context.Context) error {
 	return nil
 }
 
-// close ends the stream of the call. Who was in a conference with it goes on without.
-func (c *AudioVideoCall) close() {
+// close ends the stream of the call, once. Who was in a conference with it goes on without.
+func (c *AudioVideoCall) close() { c.shut.Do(c.closeStream) }
+
+func (c *AudioVideoCall) closeStream() {
 	c.e.mu.Lock()
 	members := c.membersLocked()
 	c.leaveLocked()
@@ -224,6 +247,7 @@ func (c *AudioVideoCall) endedLocked() {
 		c.record = ""
 	}
 	c.quietLocked()
+	c.backLocked(false)
 	if c.trouble != "" {
 		c.troubleLocked("")
 	}

@@ -159,6 +159,9 @@ func (c *AudioVideoCall) answered(forks *forks, res *sip.Response, instead *Audi
 	if err != nil {
 		return err
 	}
+	c.learn(res)
+	c.lodges(res)
+	c.meet(res)
 	c.takePlace(instead)
 	c.describing.Lock()
 	defer c.describing.Unlock()
@@ -199,11 +202,7 @@ func (c *AudioVideoCall) up(dlg *sipua.Dialog, on Input) error {
 	moved := c.state == Establishing && c.inputMovesLocked(on, why{})
 	if moved {
 		c.reason = "" // how it began is not why it ends
-		line := "call answered"
-		if c.dir == Inbound {
-			line += " here"
-		}
-		c.noticeLocked(line)
+		c.beginsLocked()
 		if c.hold.here() {
 			c.e.goLocked("hold", c.tellHold)
 		}
@@ -215,6 +214,20 @@ func (c *AudioVideoCall) up(dlg *sipua.Dialog, on Input) error {
 		return errEnded
 	}
 	return nil
+}
+
+// beginsLocked says in the thread how the call began.
+func (c *AudioVideoCall) beginsLocked() {
+	switch {
+	case c.lodging != nil:
+		c.lodgedLocked()
+	case c.recall.comesBack(): // the end of the park says it
+	case c.dir == Inbound:
+		c.noticeLocked("call answered here")
+	default:
+		c.noticeLocked("call answered")
+	}
+	c.backLocked(true)
 }
 
 // forks are the answers to an INVITE that was forked. Each To tag answers the same offer for itself (RFC 3261 §13.2.2.4).

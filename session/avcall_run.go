@@ -8,6 +8,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"offhook/internal/media"
+	"offhook/internal/plaintext"
 	"offhook/internal/sipua"
 )
 
@@ -34,6 +35,9 @@ func (c *AudioVideoCall) run(dlg *sipua.Dialog) {
 		end = &sipua.EndError{Err: errClosing}
 	}
 	c.close()
+	if end.Remote {
+		c.awaitParking()
+	}
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
 	c.callEndedLocked(end)
@@ -44,6 +48,12 @@ func (c *AudioVideoCall) run(dlg *sipua.Dialog) {
 func (c *AudioVideoCall) serveRequest(dlg *sipua.Dialog, req *sipua.Request) error {
 	switch req.Method {
 	case sip.INVITE, sip.UPDATE:
+		if req.Method == sip.UPDATE && len(req.Body()) == 0 { // the dialog has answered it: it tells who is there now
+			c.introduceFrom(req)
+			c.reintroduce(req)
+			return nil
+		}
+		c.introduceFrom(req)
 		return c.serveOffer(dlg, req)
 	case sip.INFO:
 		return c.serveInfo(req)
@@ -69,22 +79,28 @@ func (c *AudioVideoCall) serveRequest(dlg *sipua.Dialog, req *sipua.Request) err
 func (c *AudioVideoCall) callEndedLocked(end *sipua.EndError) {
 	e := c.e
 	told := why{reason: "the other side hung up"}
+	lodged := c.lodging != nil && c.lodging.parked
 	switch {
 	case end == nil:
 	case end.Remote && end.Reason.Elsewhere():
 		told.reason = toastElsewhere
+	case end.Remote && lodged: // it is no person who has ended it
+		told.reason = "the park service hung up"
+		if end.Reason.Text != "" {
+			told.reason += ": " + plaintext.Line(end.Reason.Text, 128)
+		}
 	case !end.Remote && end.Err != nil:
 		told.reason, told.sip = reasonOf(end.Err), statusOf(end.Err)
 	}
 	remote := c.inputMovesLocked(RemoteTerminated, told)
 	switch {
 	case c.taken:
-		c.noticeLocked("call ended after " + clock(time.Since(c.upTime)) + c.mannerLocked() + ": it goes on with " + c.next)
+		c.noticeLocked("call ended after " + clock(time.Since(c.upTime)) + c.mannerLocked() + ": " + c.next)
 	case remote && told.reason == toastElsewhere && c.dir == Inbound && time.Since(c.upTime) <= lostRace:
 		c.noticeLocked("call answered on another device")
 	default:
 		line := "call ended after " + clock(time.Since(c.upTime)) + c.mannerLocked()
-		if c.reason != "" && !remote || remote && end != nil && !end.Remote {
+		if c.reason != "" && !remote || remote && end != nil && (lodged || !end.Remote) {
 			line += ": " + c.reason
 		}
 		c.noticeLocked(line)

@@ -22,10 +22,16 @@ const maxIncoming = 8
 // the INVITE has been looked at.
 func (e *Endpoint) serveAudio(ctx context.Context, inv *sipua.Invite, in invitation, arrived time.Time, served func()) {
 	replaced, err := e.replaced(inv)
+	if err == nil && replaced != nil {
+		in.lodging, err = e.mayReplace(ctx, inv, replaced)
+	}
 	if err != nil {
 		served()
 		e.reject(inv, statusOf(err), "")
 		return
+	}
+	if replaced == nil {
+		in.recall = e.recallOf(ctx, inv)
 	}
 	c := e.offeredAudio(inv, in, replaced, arrived)
 	served()
@@ -42,8 +48,8 @@ func (e *Endpoint) serveAudio(ctx context.Context, inv *sipua.Invite, in invitat
 func (e *Endpoint) offeredAudio(inv *sipua.Invite, in invitation, replaced *AudioVideoCall, arrived time.Time) *AudioVideoCall {
 	e.mu.Blocking()
 	e.mu.Lock()
-	conv := e.conversationLocked(in.from, in.party)
-	quiet := e.wish.availability == availabilityDND && replaced == nil
+	conv := e.conversationOfLocked(in, replaced)
+	quiet := e.wish.availability == availabilityDND && replaced == nil && !in.recall.comesBack()
 	ringing := 0
 	for _, o := range e.audioLocked() {
 		if o.state == Incoming {
@@ -63,10 +69,15 @@ func (e *Endpoint) offeredAudio(inv *sipua.Invite, in invitation, replaced *Audi
 	c := conv.newAudioLocked(Inbound)
 	c.born = arrived
 	c.callID = inv.Request().CallID().Value()
+	c.lodging, c.recall = in.lodging, in.recall
+	if c.recall != nil {
+		c.recall.own.takingLocked()
+	}
 	e.publishLocked(CallStateChanged{
 		Call: c.id, Conversation: conv.id, Kind: c.kind, Direction: Inbound, State: Incoming,
 	})
 	e.mu.Unlock()
+	c.learn(inv.Request())
 	if err := c.prepare(in); err != nil {
 		c.unsuitable(inv, err)
 		return nil
@@ -144,6 +155,9 @@ func (c *AudioVideoCall) serve(inv *sipua.Invite, in invitation, replaced *Audio
 		if d.status == 603 {
 			text += " everywhere"
 		}
+		if c.recall.comesBack() {
+			text += ": it goes back to park " + c.recall.orbit
+		}
 		c.noticeLocked(text)
 	case Forward:
 		c.noticeLocked("call forwarded to " + d.to)
@@ -174,6 +188,9 @@ func (c *AudioVideoCall) acceptAtOnce(in invitation, replaced *AudioVideoCall) b
 		}
 		reason = "answered automatically"
 	}
+	if in.lodging != nil {
+		reason = in.lodging.sentence()
+	}
 	if c.state != Incoming { // ended meanwhile
 		return false
 	}
@@ -187,9 +204,7 @@ func (c *AudioVideoCall) acceptAtOnce(in invitation, replaced *AudioVideoCall) b
 func (c *AudioVideoCall) awaitDecision(inv *sipua.Invite, arrived time.Time) decision {
 	c.e.mu.Lock()
 	if c.state == Incoming {
-		c.offer = c.showLocked(ToastShown{
-			Kind: toastCall, Conversation: c.conv.id, Call: c.id, From: c.conv.peer, Text: subjectOf(inv.Request()),
-		}, arrived)
+		c.showIncomingLocked(subjectOf(inv.Request()), arrived)
 		c.e.audioChangedLocked(c.conv)
 	}
 	c.e.mu.Unlock()
@@ -230,7 +245,7 @@ func (c *AudioVideoCall) giveUp(reason string) {
 		return
 	}
 	c.closeToastLocked(toastMissed, "")
-	c.conv.missCallLocked(&c.call, "")
+	c.missLocked()
 	_ = c.decideLocked(decision{input: Terminate}, why{reason: reason})
 }
 
@@ -255,7 +270,7 @@ func (c *AudioVideoCall) remoteCanceled(reason sipua.Reason) {
 		c.closeToastLocked(toastCanceled, "")
 	default:
 		c.closeToastLocked(toastMissed, "")
-		c.conv.missCallLocked(&c.call, "")
+		c.missLocked()
 	}
 	_ = c.decideLocked(decision{input: RemoteCanceled}, told)
 }
@@ -280,6 +295,9 @@ func (c *AudioVideoCall) giveWay() {
 
 func (c *AudioVideoCall) answeredElsewhereLocked(by string) {
 	c.closeToastLocked(toastElsewhere, by)
+	if c.recall.comesBack() { // who has it is told by the end of the park
+		return
+	}
 	text := "call answered on another device"
 	if by != "" {
 		text += " (" + by + ")"
@@ -300,7 +318,11 @@ func (c *AudioVideoCall) answer(inv *sipua.Invite, in invitation, replaced *Audi
 	}
 	if replaced != nil {
 		c.e.mu.Lock()
-		act := replaced.terminateLocked("another call took its place")
+		reason := "another call took its place"
+		if c.lodging != nil {
+			reason = c.lodging.sentence()
+		}
+		act := replaced.terminateLocked(reason)
 		c.e.goLocked("hang up", act)
 		c.e.mu.Unlock()
 	}
@@ -350,7 +372,7 @@ func (c *AudioVideoCall) answerLost(inv *sipua.Invite, err error) {
 		errors.Is(err, sipua.ErrCanceled) && inv.CancelReason().Elsewhere():
 		c.answeredElsewhereLocked(c.e.answererLocked(inv.CancelReason(), c.callID, 0))
 	case errors.Is(err, sipua.ErrCanceled):
-		c.conv.missCallLocked(&c.call, "")
+		c.missLocked()
 	case c.state == Establishing:
 		c.noticeLocked("call failed: " + because(err))
 	}

@@ -108,7 +108,7 @@ func TestReplacesWhatStillRings(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		tag, _ := inv.From().Params.Get("tag")
-		s.call(p, "Require: replaces\r\nReplaces: "+inv.CallID().Value()+";to-tag="+tag+";from-tag=a;early-only\r\n",
+		s.call(p, "Referred-By: <sip:many@"+s.addr+">\r\nRequire: replaces\r\nReplaces: "+inv.CallID().Value()+";to-tag="+tag+";from-tag=a;early-only\r\n",
 			describeAt(switchHost, 4000))
 		res := s.response()
 		if res.StatusCode != 200 {
@@ -185,7 +185,7 @@ func TestAvailabilityOfAudioActions(t *testing.T) {
 		}
 		check("call")
 		here, _ := a.Talk(bob, 0)
-		check("hangup hold mute dtmf transfer record")
+		check("hangup hold mute dtmf transfer record park")
 		here.Hold(context.Background())
 		check("hangup resume mute transfer record")
 		here.Terminate(context.Background())
@@ -238,7 +238,7 @@ func TestTakeoverComesToNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		tag, _ := inv.From().Params.Get("tag")
-		s.call(p, "Require: replaces\r\nReplaces: "+inv.CallID().Value()+";to-tag="+tag+";from-tag=a\r\n",
+		s.call(p, "Referred-By: <sip:many@"+s.addr+">\r\nRequire: replaces\r\nReplaces: "+inv.CallID().Value()+";to-tag="+tag+";from-tag=a\r\n",
 			describeAt(switchHost, 4100))
 		time.Sleep(time.Second)
 		if n := sound.Talkers(); n != 1 {

@@ -51,6 +51,19 @@ func replacing(dlg *sipua.Dialog) sip.Uri {
 	return user
 }
 
+// followedLocked is the call that a REFER asks for. Who is sent to a park service is parked, and still in the conversation
+// with who has done that.
+func (c *AudioVideoCall) followedLocked(r referral) *AudioVideoCall {
+	e := c.e
+	if e.isParkService(r.to) {
+		next := c.conv.newAudioLocked(Outbound)
+		next.lodging = &lodging{parked: true, by: c.conv.peer}
+		return next
+	}
+	conv := e.conversationLocked(target(r.to), Party{URI: plaintext.Line(addressOf(r.to), 256)})
+	return conv.newAudioLocked(Outbound)
+}
+
 // follow makes the call that a REFER asks for and notifies its progress. The call with who asked goes on until the new
 // one is up, and then ends; if it does not come about, nothing has changed.
 func (c *AudioVideoCall) follow(ctx context.Context, dlg *sipua.Dialog, r referral) {
@@ -58,8 +71,7 @@ func (c *AudioVideoCall) follow(ctx context.Context, dlg *sipua.Dialog, r referr
 	e.mu.Blocking()
 	c.notifyRefer(ctx, dlg, 100, "Trying")
 	e.mu.Lock()
-	conv := e.conversationLocked(target(r.to), Party{URI: plaintext.Line(addressOf(r.to), 256)})
-	next := conv.newAudioLocked(Outbound)
+	next := c.followedLocked(r)
 	e.mu.Unlock()
 
 	rings, done := make(chan struct{}), make(chan error, 1)
@@ -83,7 +95,10 @@ func (c *AudioVideoCall) follow(ctx context.Context, dlg *sipua.Dialog, r referr
 			waiting = false
 		}
 	}
-	c.notifyOutcome(ctx, dlg, err)
+	e.mu.Lock()
+	told := next.referred
+	e.mu.Unlock()
+	c.notifyOutcome(ctx, dlg, err, told)
 	if err != nil {
 		return
 	}

@@ -24,7 +24,7 @@ type caller struct {
 }
 
 // newCaller starts an agent. It answers INVITEs with invite (nil: 486), and pager messages with 200.
-func newCaller(t *testing.T, n *vnet.Net, user, host string, invite func(*caller, *sipua.Invite)) *caller {
+func newCaller(t *testing.T, n *vnet.Net, user, host string, invite func(*caller, *sipua.Invite), change ...func(*sipua.Mux)) *caller {
 	t.Helper()
 	addr := netip.AddrPortFrom(netip.MustParseAddr(host), 5062).String()
 	stack, err := sipua.NewStack(t.Context(), sipua.StackConfig{
@@ -38,7 +38,7 @@ func newCaller(t *testing.T, n *vnet.Net, user, host string, invite func(*caller
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Serve(sipua.Mux{
+	mux := sipua.Mux{
 		Invite: func(_ context.Context, inv *sipua.Invite) {
 			if invite == nil {
 				_ = inv.Reject(486, "")
@@ -50,7 +50,11 @@ func newCaller(t *testing.T, n *vnet.Net, user, host string, invite func(*caller
 			c.messages <- req
 			_ = req.Respond(200, "OK")
 		},
-	})
+	}
+	for _, f := range change {
+		f(&mux)
+	}
+	c.Serve(mux)
 	t.Cleanup(func() { _ = errors.Join(c.Close(), stack.Close()) })
 	return c
 }

@@ -32,7 +32,9 @@ type Config struct {
 	Encryption sdp.Policy // of audio: Opportunistic, Required or Off
 	// AutoAnswer answers audio calls at once, unless another one is going on. Nobody is asked, so it is for machines.
 	AutoAnswer   bool
-	Journal      Journal // nil: in memory only
+	Park         ParkSettings // how calls are parked
+	Journal      Journal      // nil: in memory only
+	Parks        ParkJournal  // nil: in memory only
 	Logger       *slog.Logger
 	Trace        func(sipua.TraceEvent)
 	ListenPacket func(ctx context.Context, network, address string) (net.PacketConn, error)
@@ -46,4 +48,13 @@ type Journal interface {
 	// this peer and id is there already: it is then not shown again. Only the beginning of a text, a message that is
 	// Partial, is replaced by one that is not; that one counts as new.
 	Journal(ctx context.Context, m Message) (known bool, err error)
+}
+
+// ParkSettings say how calls are parked. The zero value finds the park service of the account's domain by itself.
+type ParkSettings struct {
+	Server   string // address of the park service; "" means park@ the account's domain, "off" means none
+	Strategy string // one of park.Strategies; "" means auto: by what the service answers to OPTIONS
+	// What follows is for services that are a dial plan rather than a park service; see park.Settings.
+	Extension, SlotURI, RetrieveURI string
+	Orbits                          string // e.g. 701-720: the orbits whose lamps are watched one by one
 }

@@ -35,6 +35,7 @@ type Conversation struct {
 	last       time.Time
 	missedCall *offer            // the toast of the last audio call that was missed, until the user looks
 	obstacles  map[string]string // what stood in the way of actions when last told
+	parked     *parkedCall       // while Parked
 }
 
 // maxMissed bounds the marked texts that a conversation remembers to unmark.
@@ -173,7 +174,18 @@ func (c *Conversation) seenLocked(id string) {
 	}
 }
 
-// End terminates the conversation and its calls and blocks until they are Terminated.
+// forgetLocked is the end of a conversation: the next one with this peer is another.
+func (c *Conversation) forgetLocked() {
+	e := c.e
+	delete(e.byID, c.id)
+	if e.byPeer[c.key] == c {
+		delete(e.byPeer, c.key)
+	}
+	c.closeMissedCallLocked(toastDismissed)
+}
+
+// End terminates the conversation and its calls and blocks until they are Terminated. Of a Parked one the caller stays
+// parked, and can be taken back.
 func (c *Conversation) End(ctx context.Context) error {
 	e := c.e
 	e.mu.Blocking()
@@ -182,11 +194,10 @@ func (c *Conversation) End(ctx context.Context) error {
 		e.mu.Unlock()
 		return nil
 	}
-	delete(e.byID, c.id)
-	if e.byPeer[c.key] == c {
-		delete(e.byPeer, c.key)
+	c.forgetLocked()
+	if p := c.parked; p != nil { // the caller stays where it is
+		c.parked, p.conv = nil, nil
 	}
-	c.closeMissedCallLocked(toastDismissed)
 	calls := c.callsLocked()
 	acts := make([]func(context.Context), len(calls))
 	for i, call := range calls {
@@ -257,6 +268,9 @@ func (c *Conversation) infoLocked() ConversationInfo {
 	}
 	if im := c.imLocked(); im != nil {
 		info.Call = im.id
+	}
+	if o, ok := c.orbitLocked(); ok {
+		info.Orbit = &o
 	}
 	return info
 }

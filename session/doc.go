@@ -23,6 +23,14 @@
 // is a REFER (transfer.go); with Replaces it lets somebody take this user's place in another call (avtransfer.go), and
 // who comes with a Replaces for a call here is let in without ringing (avcall_serve.go).
 //
+// To park a call is to have a park service take this user's place in it (park.go): the service is referred to the other side
+// (parkleg.go), or the other side to the service (parkconsult.go); which of them, package park knows. Nobody is put on hold
+// for it, and until the service says that it has the call, nothing has changed. The number of the orbit is for anybody who
+// types it; who has parked a call takes it back by the safe URI, which no other call ever has (retrieve.go). By number there may be a
+// stranger: who is there is compared with who is expected, before calling and again before the microphone opens. What
+// becomes of a parked call is told by the dialog state of its safe URI (unpark.go) and by a call that comes back
+// (ringback.go). Whoever is parked himself keeps his conversation (parked.go).
+//
 // One lock, Endpoint.mu, guards all state. Methods that end in Locked want it held; they change fields, consult the tables
 // of states.go and publish events, and never wait. Everything that waits is a straight function on a goroutine of its own:
 // serveInvite is an inbound call from the INVITE to the BYE, establish and run are an outbound one. The media stream is

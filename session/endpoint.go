@@ -84,6 +84,7 @@ type Endpoint struct {
 	local                     func() netip.Addr // where media are received; nil: where the server reaches us
 	watches                   map[string]*watch
 	health                    map[string]*condition
+	parking                   parking // has guards of its own
 }
 
 // New checks the configuration. Nothing is opened.
@@ -117,6 +118,9 @@ func New(cfg Config) (*Endpoint, error) {
 	e.arrivals.init()
 	e.machine.init()
 	e.tones.init()
+	if err := e.initParking(); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 
@@ -133,12 +137,16 @@ func (e *Endpoint) Start(ctx context.Context) error {
 	if err := e.open(ctx); err != nil {
 		return fail("start", "", err)
 	}
+	e.readParks(ctx)
 	e.mu.Lock()
 	e.started = true
 	e.goLocked("registration", e.runRegistration)
 	e.goLocked("registrations watch", e.runRegistry)
 	if e.cfg.Media != nil {
 		e.goLocked("tones", e.runTones)
+		if e.parking.server.Host != "" {
+			e.goLocked("park service", e.runParkService)
+		}
 	}
 	if !e.cfg.NoPublish {
 		e.goLocked("device state", e.runMachine)
@@ -375,28 +383,4 @@ func (e *Endpoint) nextIDLocked(kind string) string {
 	e.mu.Held()
 	e.serial++
 	return fmt.Sprintf("%s-%d", kind, e.serial)
-}
-
-// latch is an event that happens once.
-type latch struct {
-	once sync.Once
-	done chan struct{}
-}
-
-func newLatch() *latch    { return &latch{done: make(chan struct{})} }
-func (l *latch) release() { l.once.Do(func() { close(l.done) }) }
-
-// wait blocks until the latch is released, ctx ends or d has passed; 0 is no limit.
-func (l *latch) wait(ctx context.Context, d time.Duration) error {
-	if d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
-		defer cancel()
-	}
-	select {
-	case <-l.done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

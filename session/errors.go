@@ -30,8 +30,17 @@ const (
 	KindEncryption  Kind = "Encryption"
 	KindGone        Kind = "Gone"
 	KindState       Kind = "State"
-	KindDevice      Kind = "Device"
-	KindInternal    Kind = "Internal"
+
+	KindNoOrbit       Kind = "NoOrbit"
+	KindOrbitNotFound Kind = "OrbitNotFound"
+	KindStaleOrbit    Kind = "StaleOrbit"
+	KindDoublePark    Kind = "DoublePark"
+	KindParkTimeout   Kind = "ParkTimeout"
+	KindLotClosed     Kind = "LotClosed"
+	KindStranger      Kind = "Stranger"
+
+	KindDevice   Kind = "Device"
+	KindInternal Kind = "Internal"
 )
 
 // kindText is what people read of a kind.
@@ -55,6 +64,13 @@ var kinds = []kindText{
 	{KindUnsupported, "the other side does not support this", "send plain text of at most 60 KiB; for a call, allow the codecs that both sides have"},
 	{KindEncryption, "one side insists on encryption, or could not agree on it", "the setting audio.srtp decides: required, opportunistic or off"},
 	{KindGone, "the session was ended by the network", "send again; a new session is made by itself"},
+	{KindNoOrbit, "no orbit is free", "try again in a moment, or transfer the call instead"},
+	{KindOrbitNotFound, "nothing is parked there", "look at the board: the call may be in another orbit, or taken already"},
+	{KindStaleOrbit, "that parked call is over", "somebody has picked it up, or the caller has hung up; no other call is ever taken in its place"},
+	{KindDoublePark, "the call is parked already", "pick it up before it is parked again"},
+	{KindParkTimeout, "the park service has not decided in time", "the call goes on; try again, or transfer it instead"},
+	{KindLotClosed, "the park service is closing", "try again in a minute, or transfer the call instead"},
+	{KindStranger, "somebody else is parked there now", "pick up all the same, or look at the board for who you expect"},
 	{KindState, "not possible at this moment", "nothing has changed; look at the current state"},
 	{KindDevice, "the microphone or speaker cannot be used", "choose another device; a call that goes on does so without"},
 	{KindInternal, "internal error", "the log file tells more; please report it"},
@@ -89,7 +105,9 @@ func (e *Error) Error() string {
 	)
 	switch {
 	case errors.As(e.Err, &said):
-		b.WriteString(": " + said.text)
+		if said.text != "" { // the kind says it all
+			b.WriteString(": " + said.text)
+		}
 	case e.Err != nil && !errors.As(e.Err, &status):
 		b.WriteString(": " + sentence(e.Err))
 	}

@@ -28,6 +28,7 @@ type ToastShown struct {
 	MostActive string   `json:"most_active,omitempty"`
 	ThisDevice bool     `json:"this_device,omitempty"`
 	Devices    []string `json:"devices,omitempty"` // names of all devices it is offered to, most active first
+	Orbit      string   `json:"orbit,omitempty"`   // of a parked call that comes back, or is announced
 }
 
 // ToastClosed takes the offer away.

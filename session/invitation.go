@@ -18,6 +18,9 @@ type invitation struct {
 	party Party
 	audio bool // it wants an audio call, not an IM session
 
+	lodging *lodging // of an audio call: the other side has parked this user
+	recall  *recall  // of an audio call: it was parked, and comes back
+
 	description []byte // of the session; empty: an audio call that wants our offer
 
 	// Of an IM session

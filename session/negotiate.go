@@ -112,7 +112,9 @@ func (c *AudioVideoCall) serveOffer(dlg *sipua.Dialog, req *sipua.Request) error
 		c.e.log.Info("an offer was refused", "call", c.id, "err", err)
 		return req.Respond(488, "Not Acceptable Here", warning(err))
 	}
-	return req.Send(req.Response(200, "OK", answer, sip.NewHeader("Content-Type", body.TypeSDP)))
+	err = req.Send(req.Response(200, "OK", answer, sip.NewHeader("Content-Type", body.TypeSDP)))
+	c.reintroduce(req)
+	return err
 }
 
 // answerOffer answers an offer of theirs and puts it into force.
@@ -149,6 +151,7 @@ func (c *AudioVideoCall) offerInAnswer(dlg *sipua.Dialog, req *sipua.Request, wa
 	if err := c.accept(ack.Body(), want); err != nil {
 		c.e.log.Info("the answer to an offer makes no sense", "call", c.id, "err", err) // what was agreed stays
 	}
+	c.reintroduce(req)
 	return nil
 }
 

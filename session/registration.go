@@ -80,6 +80,7 @@ func (e *Endpoint) registrationChanged(s sipua.RegistrationState) {
 		e.publishLocked(now)
 	}
 	e.setHealthLocked(healthUnregistered, s.State != registered && e.ctx.Err() == nil)
+	e.tellAllActionsLocked() // a park service is reached through the server
 	if s.State == registered {
 		e.registered.release()
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"offhook/park"
 )
 
 // Snapshot is a copy of an endpoint's state.
@@ -14,6 +16,8 @@ type Snapshot struct {
 	Toasts        []ToastShown       `json:"toasts"`
 	Presences     []Presence         `json:"presences"`
 	Health        []HealthChanged    `json:"health"`
+	Board         []park.Row         `json:"board"`
+	Park          ParkService        `json:"park"`
 }
 
 // Account is how this endpoint is signed in.
@@ -42,6 +46,8 @@ type ConversationInfo struct {
 	Unread       int               `json:"unread"`
 	Composing    bool              `json:"composing,omitempty"`
 	Last         time.Time         `json:"last,omitzero"`
+	// Orbit is where its call is parked; nil unless it is Parked.
+	Orbit *park.CallParkOrbit `json:"orbit,omitempty"`
 }
 
 // CallInfo describes a call. What is not about audio calls alone is set for every call.
@@ -66,6 +72,11 @@ type CallInfo struct {
 	Recording  string `json:"recording,omitempty"`  // path
 	Conference string `json:"conference,omitempty"` // the same for calls that are joined
 	Silence    string `json:"silence,omitempty"`    // why nothing is heard; "" while something is
+
+	Party    Party  `json:"party,omitzero"`     // who is there now, if that is not the conversation's peer
+	Parked   bool   `json:"parked,omitempty"`   // it is this user who is parked
+	ParkedBy Party  `json:"parked_by,omitzero"` // by whom
+	Orbit    string `json:"orbit,omitempty"`    // where that is, or where the call was picked up
 }
 
 // Snapshot is everything a front end needs to draw itself from nothing.
@@ -95,6 +106,9 @@ func (e *Endpoint) Snapshot() Snapshot {
 		}
 		s.Toasts = append(s.Toasts, t)
 	}
+	for _, o := range e.parking.offers {
+		s.Toasts = append(s.Toasts, o.shown)
+	}
 	slices.SortFunc(s.Toasts, func(a, b ToastShown) int { return byID(a.Toast, b.Toast) })
 	for _, w := range e.watches {
 		if w.last != nil {
@@ -108,6 +122,7 @@ func (e *Endpoint) Snapshot() Snapshot {
 		}
 	}
 	slices.SortFunc(s.Health, func(a, b HealthChanged) int { return cmp.Compare(a.Code, b.Code) })
+	s.Board, s.Park = e.rowsLocked(), e.parking.service
 	return s
 }
 

@@ -162,6 +162,7 @@ const (
 	parked       conversationInput = "parked"       // the park service has the other party
 	unparked     conversationInput = "unparked"     // we have it back
 	gone         conversationInput = "gone"         // somebody else has it, or it hung up
+	left         conversationInput = "left"         // likewise, and other calls of the conversation go on
 	ended        conversationInput = "ended"        // the user ends the conversation
 )
 
@@ -172,8 +173,10 @@ var conversations = fsm.Machine[ConversationState, conversationInput]{
 		{From: ConversationInactive, On: connected}:  ConversationActive,
 		{From: ConversationActive, On: disconnected}: ConversationInactive,
 		{From: ConversationActive, On: parked}:       ConversationParked,
+		{From: ConversationInactive, On: parked}:     ConversationParked, // told late, or read after a restart
 		{From: ConversationParked, On: unparked}:     ConversationActive,
 		{From: ConversationParked, On: gone}:         ConversationTerminated,
+		{From: ConversationParked, On: left}:         ConversationInactive,
 		{From: ConversationInactive, On: ended}:      ConversationTerminated,
 		{From: ConversationActive, On: ended}:        ConversationTerminated,
 		{From: ConversationParked, On: ended}:        ConversationTerminated,
@@ -182,9 +185,11 @@ var conversations = fsm.Machine[ConversationState, conversationInput]{
 		{From: ConversationActive, On: connected}:        true,
 		{From: ConversationInactive, On: disconnected}:   true,
 		{From: ConversationParked, On: disconnected}:     true, // the parker's own call ends, the park goes on
+		{From: ConversationParked, On: connected}:        true, // texts go on beside it
 		{From: ConversationTerminated, On: disconnected}: true,
 		{From: ConversationTerminated, On: ended}:        true,
 		{From: ConversationTerminated, On: gone}:         true,
+		{From: ConversationTerminated, On: left}:         true,
 	},
 }
 

@@ -23,7 +23,7 @@ var (
 	conversationStates = []ConversationState{
 		ConversationInactive, ConversationActive, ConversationParked, ConversationTerminated,
 	}
-	conversationInputs = []conversationInput{connected, disconnected, parked, unparked, gone, ended}
+	conversationInputs = []conversationInput{connected, disconnected, parked, unparked, gone, left, ended}
 	holdStates         = []Hold{HoldNone, HoldLocal, HoldRemote, HoldBoth}
 	holdInputs         = []holdInput{hold, resume, held, released}
 )

@@ -30,7 +30,7 @@ func (c *AudioVideoCall) inherit(replaced *AudioVideoCall) sdp.Direction {
 		c.e.mu.Lock()
 		if onHold = replaced.hold.here(); onHold {
 			c.holdLocked(hold)
-			c.active, replaced.taken, replaced.next = true, true, c.conv.peer.URI
+			c.active, replaced.taken, replaced.next = true, true, c.goesOnLocked()
 		}
 		c.e.mu.Unlock()
 	}
@@ -42,11 +42,19 @@ func (c *AudioVideoCall) inherit(replaced *AudioVideoCall) sdp.Direction {
 	return c.want()
 }
 
+// goesOnLocked says how a call goes on whose place this one takes.
+func (c *AudioVideoCall) goesOnLocked() string {
+	if c.lodging != nil {
+		return c.lodging.sentence()
+	}
+	return "it goes on with " + c.conv.peer.URI
+}
+
 // takePlace makes this the active call: others are put on hold, and the one whose place it takes is silent.
 func (c *AudioVideoCall) takePlace(of *AudioVideoCall) {
 	if of != nil {
 		c.e.mu.Lock()
-		of.taken, of.next = true, c.conv.peer.URI
+		of.taken, of.next = true, c.goesOnLocked()
 		c.e.mu.Unlock()
 		of.settle()
 	}

@@ -16,6 +16,8 @@ const (
 	toastIM         = "im"
 	toastCall       = "call"
 	toastMissedCall = "missed"
+	toastRingback   = "ringback"
+	toastOrbit      = "orbit"
 )
 
 // Why a toast closes.
@@ -87,11 +89,15 @@ func (c *call) closeToastLocked(reason, by string) {
 func (e *Endpoint) FindToast(id string) (Call, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	o, ok := e.toasts[id]
-	if !ok {
-		return nil, false
+	if o, ok := e.toasts[id]; ok {
+		return o.call.owner, true
 	}
-	return o.call.owner, true
+	for _, o := range e.parking.offers {
+		if o.shown.Toast == id {
+			return o, true
+		}
+	}
+	return nil, false
 }
 
 // openedLocked says that the user has seen to the call here.

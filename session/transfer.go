@@ -21,7 +21,7 @@ const transferWait = maxRinging + 30*time.Second
 var errNoOutcome = errors.New("the outcome of the transfer was not told in time")
 
 // transfer is a REFER of ours under way.
-type transfer struct{ outcome chan int } // capacity 1; the final status from the sipfrag
+type transfer struct{ outcome chan body.Sipfrag } // capacity 1; the final one
 
 // Transfer refers the peer to another address and blocks until the outcome is known. Success ends this call; failure
 // leaves it as it was.
@@ -40,7 +40,7 @@ func (c *call) transferTo(ctx context.Context, uri sip.Uri, name string) error {
 	peer := c.conv.peerURI()
 	ctx, stop := e.join(ctx)
 	defer stop()
-	t := &transfer{outcome: make(chan int, 1)}
+	t := &transfer{outcome: make(chan body.Sipfrag, 1)}
 	e.mu.Lock()
 	outcome, err := c.inputLocked(Transfer, why{})
 	if outcome != fsm.Moved {
@@ -51,7 +51,10 @@ func (c *call) transferTo(ctx context.Context, uri sip.Uri, name string) error {
 	dlg := c.dialog
 	e.mu.Unlock()
 
-	err = c.refer(ctx, dlg, uri, t)
+	frag, err := c.refer(ctx, dlg, uri, t)
+	if err == nil {
+		err = outcomeOf(frag.Code)
+	}
 	e.mu.Lock()
 	c.transfer = nil
 	if err != nil {
@@ -68,27 +71,27 @@ func (c *call) transferTo(ctx context.Context, uri sip.Uri, name string) error {
 
 // refer sends the REFER and waits for the NOTIFY that tells the outcome (RFC 3515 §2.4.5). The answer to the REFER tells
 // only that it was understood, and may come after the NOTIFY.
-func (c *call) refer(ctx context.Context, dlg *sipua.Dialog, to sip.Uri, t *transfer) error {
+func (c *call) refer(ctx context.Context, dlg *sipua.Dialog, to sip.Uri, t *transfer) (body.Sipfrag, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, transferWait, errNoOutcome)
 	defer cancel()
 	_, err := dlg.Do(ctx, sip.REFER, "", nil,
 		sip.NewHeader("Refer-To", "<"+to.String()+">"),
 		sip.NewHeader("Referred-By", "<"+c.e.self.URI+">")) // RFC 3892 §2
 	if err != nil {
-		return err
+		return body.Sipfrag{}, err
 	}
 	select {
-	case code := <-t.outcome:
-		return outcomeOf(code)
+	case frag := <-t.outcome:
+		return frag, nil
 	case <-dlg.Done():
 		select {
-		case code := <-t.outcome:
-			return outcomeOf(code)
+		case frag := <-t.outcome:
+			return frag, nil
 		default:
-			return nil // gap rule G2: a BYE is how a transfer usually ends
+			return body.Sipfrag{Code: 200}, nil // gap rule G2: a BYE is how a transfer usually ends
 		}
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return body.Sipfrag{}, context.Cause(ctx)
 	}
 }
 
@@ -117,7 +120,7 @@ func (c *call) serveNotify(req *sipua.Request) error {
 	}
 	if frag.Code >= 200 {
 		select {
-		case t.outcome <- frag.Code:
+		case t.outcome <- frag:
 		default: // told before
 		}
 	}
@@ -175,9 +178,11 @@ func readReferral(req *sip.Request) (referral, error) {
 	if err != nil {
 		return referral{}, err
 	}
-	if by := req.GetHeader("Referred-By"); by != nil { // RFC 3892 §2.1
-		headers = append(headers, sip.NewHeader("Referred-By", by.Value()))
+	by := "<" + addressOf(req.From().Address) + ">"        // who asks has sent us, also where they do not say so
+	if said := req.GetHeader("Referred-By"); said != nil { // RFC 3892 §2.1
+		by = said.Value()
 	}
+	headers = append(headers, sip.NewHeader("Referred-By", by))
 	return referral{to: to, headers: headers}, nil
 }
 
@@ -191,11 +196,11 @@ func (c *InstantMessagingCall) follow(ctx context.Context, dlg *sipua.Dialog, r 
 	call := conv.newIMLocked(Outbound)
 	e.mu.Unlock()
 	_, err := call.establish(ctx, r.to, nil)
-	c.notifyOutcome(ctx, dlg, err)
+	c.notifyOutcome(ctx, dlg, err, nil)
 }
 
-// notifyOutcome tells how following a REFER went.
-func (c *call) notifyOutcome(ctx context.Context, dlg *sipua.Dialog, err error) {
+// notifyOutcome tells how following a REFER went. told are header fields of the answer that say more (RFC 3515 §2.4.5).
+func (c *call) notifyOutcome(ctx context.Context, dlg *sipua.Dialog, err error, told map[string][]string) {
 	code, reason := 200, "OK"
 	if err != nil {
 		if code = statusOf(err); code < 300 {
@@ -204,19 +209,23 @@ func (c *call) notifyOutcome(ctx context.Context, dlg *sipua.Dialog, err error) 
 		reason = "Failed"
 		c.e.log.Info("transfer could not be followed", "err", err)
 	}
-	c.notifyRefer(ctx, dlg, code, reason)
+	c.notify(ctx, dlg, body.Sipfrag{Code: code, Reason: reason, Headers: told})
 }
 
-// notifyRefer tells how far following a REFER is (RFC 3515 §2.4.5). A final status ends the subscription.
+// notifyRefer tells how far following a REFER is (RFC 3515 §2.4.5).
 func (c *call) notifyRefer(ctx context.Context, dlg *sipua.Dialog, code int, reason string) {
+	c.notify(ctx, dlg, body.Sipfrag{Code: code, Reason: reason})
+}
+
+// notify sends what is told of following a REFER. A final status ends the subscription.
+func (c *call) notify(ctx context.Context, dlg *sipua.Dialog, frag body.Sipfrag) {
 	state := "active;expires=240"
-	if code >= 200 {
+	if frag.Code >= 200 {
 		state = "terminated;reason=noresource"
 	}
-	frag := body.Sipfrag{Code: code, Reason: reason}
 	_, err := dlg.Do(ctx, sip.NOTIFY, body.TypeSipfrag+";version=2.0", frag.Marshal(),
 		sip.NewHeader("Event", "refer"), sip.NewHeader("Subscription-State", state))
 	if err != nil {
-		c.e.log.Debug("notify was not answered", "err", fmt.Errorf("refer %d: %w", code, err))
+		c.e.log.Debug("notify was not answered", "err", fmt.Errorf("refer %d: %w", frag.Code, err))
 	}
 }
