@@ -55,6 +55,7 @@ func (c Config) wrong() []wrong {
 		refuse("im.toast_timeout", "%v is out of range; accepted are 1s to 2m", d.Duration)
 	}
 	out = append(out, c.Audio.wrong()...)
+	out = append(out, c.Park.wrong()...)
 	out = append(out, c.wrongWords()...)
 	return out
 }
@@ -64,6 +65,7 @@ func (c Config) wrongWords() []wrong {
 	var out []wrong
 	for key, value := range map[string]string{
 		"ui.notifications": c.UI.Notifications, "log.level": c.Log.Level, "audio.srtp": c.Audio.SRTP, "audio.answer": c.Audio.Answer,
+		"park.strategy": c.Park.Strategy,
 	} {
 		if s, _ := find(key); !slices.Contains(s.values, value) {
 			out = append(out, wrong{key, fmt.Sprintf("%.40q is not accepted; accepted are %s", value, strings.Join(s.values, ", "))})

@@ -9,6 +9,7 @@ type Config struct {
 	TLS      TLS      `toml:"tls" doc:"Whom to trust on encrypted connections."`
 	IM       IM       `toml:"im" doc:"Instant messages."`
 	Audio    Audio    `toml:"audio" doc:"Calls: devices, codecs, encryption and recordings. \"offhook devices\" lists the devices."`
+	Park     Park     `toml:"park" doc:"Call park: putting a call aside at a number, an orbit, where anybody can pick it up."`
 	Presence Presence `toml:"presence" doc:"What others, and your own other devices, learn of this device."`
 	UI       UI       `toml:"ui" doc:"The terminal UI."`
 	Log      Log      `toml:"log" doc:"The log; it never goes to the terminal."`
@@ -59,6 +60,16 @@ type Audio struct {
 	RecordingDir string   `toml:"recordings" doc:"Directory for recordings; without it recordings in the state directory." example:"~/recordings"`
 }
 
+// Park settings.
+type Park struct {
+	Server      string `toml:"server" doc:"The park service; without it park at the domain of aor, which is asked whether it is there. \"off\" for none." example:"sip:park@example.org"`
+	Strategy    string `toml:"strategy" doc:"How to park: what RFC 5359 describes and \"offhook server\" speaks, the parking of Asterisk, or an attended transfer to a plain service. auto finds out." default:"\"auto\"" values:"auto rfc5359 asterisk attended"`
+	Extension   string `toml:"extension" doc:"With asterisk or attended: what to call to park; {token} is filled in with a secret where the dial plan keeps one. Without it the user of server; 700 with asterisk." example:"park*{token}"`
+	SlotURI     string `toml:"slot_uri" doc:"With asterisk: what to call to park at an orbit that is chosen here; {orbit} and {token} are filled in." example:"park-{orbit}*{token}"`
+	RetrieveURI string `toml:"retrieve_uri" doc:"With asterisk or attended: what to call to take a call back; {orbit} and {token} are filled in. With {token} no other call can be got. Without it the number of the orbit is called." example:"get-{orbit}*{token}"`
+	Orbits      string `toml:"orbits" doc:"The orbits, where the service does not tell them itself; their state is watched." example:"701-720"`
+}
+
 // Presence settings.
 type Presence struct {
 	Publish  bool `toml:"publish" doc:"Publish whether this device is in use, and take part in choosing the most active one." default:"true"`
@@ -105,6 +116,7 @@ func Default() Config {
 			Capture: "default", Playback: "default", Echo: true, Noise: true, Gain: true, Limiter: true,
 			Codecs: []string{"opus", "g722", "pcmu", "pcma"}, SRTP: "opportunistic", Answer: "manual",
 		},
+		Park:     Park{Strategy: "auto"},
 		Presence: Presence{Publish: true},
 		UI:       UI{Mouse: true, Notifications: "auto"},
 		Log:      Log{Level: "info"},

@@ -37,6 +37,13 @@ srtp = "required"
 media_listen = "127.0.0.1:20000-20099"
 answer = "auto"
 recordings = "calls"
+[park]
+server = "sip:700@example.org"
+strategy = "asterisk"
+extension = "700"
+slot_uri = "park-{orbit}*{token}"
+retrieve_uri = "sip:get-{orbit}*{token}@example.org"
+orbits = "701-720"
 [presence]
 publish = false
 hide_idle = true
@@ -65,6 +72,10 @@ func TestParse(t *testing.T) {
 			Capture: "tone:440", Playback: "file:/home/alice/heard.wav", Ringers: []string{"USB", "default"}, Codecs: []string{"pcma", "opus"},
 			SRTP: "required", MediaListen: "127.0.0.1:20000-20099", Answer: "auto", RecordingDir: "/etc/calls",
 		},
+		Park: Park{
+			Server: "sip:700@example.org", Strategy: "asterisk", Extension: "700", SlotURI: "park-{orbit}*{token}",
+			RetrieveURI: "sip:get-{orbit}*{token}@example.org", Orbits: "701-720",
+		},
 		Presence: Presence{HideIdle: true},
 		UI:       UI{Notifications: "bell"},
 		Log:      Log{"/home/alice/x.log", "debug"},
@@ -90,7 +101,7 @@ func TestProblems(t *testing.T) {
 		{"[account]\n\n  aor = 5", "f:3: account.aor must be text in quotes, e.g. \"sip:alice@example.org\""},
 		{"[account]\nregister = \"yes\"", "f:2: account.register must be true or false"},
 		{"[account]\nservr = \"x\"", "f:2: unknown key account.servr; accepted in [account] are aor, display_name,"},
-		{"[acount]\naor = \"x\"", "f:1: unknown key acount; accepted are the tables account, tls, im, audio, presence, ui, log"},
+		{"[acount]\naor = \"x\"", "f:1: unknown key acount; accepted are the tables account, tls, im, audio, park, presence, ui, log"},
 		{"top = 1", "f:1: unknown key top; accepted are the tables account"},
 		{"[account]\nserver = \"example.org\"", "f:2: account.server: \"example.org\" is not a server; expected sip:host:port;transport=udp, tcp or tls"},
 		{"[account]\nserver = \"sip:x;transport=ws\"", "transport \"ws\" is not supported; accepted are udp, tcp, tls"},
@@ -124,6 +135,19 @@ func TestProblems(t *testing.T) {
 		{"[audio]\nplayback = \"file:x.wav,loop\"", "only a file that is read can begin again"},
 		{"[audio]\nringers = [\"file:\"]", "f:2: audio.ringers: \"file:\" names no file"},
 		{"[audio]\nring_tone = \"/\"", "f:2: audio.ring_tone: / is a directory"},
+		{"[park]\nserver = \"example.org\"", "f:2: park.server: \"example.org\" is not a park service; expected sip:user@domain, or off"},
+		{"[park]\nstrategy = \"lync\"", "f:2: park.strategy: \"lync\" is not accepted; accepted are auto, rfc5359, asterisk, attended"},
+		{"[park]\nextension = \"7 00\"", "f:2: park.extension: \"7 00\" cannot be called; expected a number, a user or a SIP address, e.g. 700"},
+		{"[park]\nextension = \"{orbit}\"", "f:2: park.extension: \"{orbit}\" has something in braces that is not known here; accepted is {token}"},
+		{"[park]\nslot_uri = \"park\"", "f:2: park.slot_uri: \"park\" does not say at which orbit; expected e.g. park-{orbit}*{token}"},
+		{"[park]\nslot_uri = \"park-{orbit}*{tok}\"", "that is not known here; accepted is {orbit} and {token}"},
+		{"[park]\nretrieve_uri = \"get {orbit}\"", "f:2: park.retrieve_uri: \"get {orbit}\" cannot be called; expected a number, a user or a SIP address, e.g. get-{orbit}*{token}"},
+		{"[park]\nretrieve_uri = \"get\"", "f:2: park.retrieve_uri: \"get\" does not say which call"},
+		{"[park]\nretrieve_uri = \"sip:{orbit}\"", "cannot be called"},
+		{"[park]\norbits = \"many\"", "f:2: park.orbits: \"many\" are not orbits; expected numbers of up to six digits, e.g. 701-720 or 701,703"},
+		{"[park]\norbits = \"720-701\"", "are not orbits"},
+		{"[park]\norbits = \", \"", "are not orbits"},
+		{"[park]\norbits = \"1000-9999\"", "are 9000 orbits; at most 200 can be watched"},
 		{"[ui]\nnotifications = \"loud\"", "f:2: ui.notifications: \"loud\" is not accepted; accepted are auto, none, bell, osc9, osc777, osc99"},
 		{"[log]\nlevel = \"\"", "accepted are debug, info, warn, error"},
 		{"[account]\naor = \"sip:a@b\"\naor = \"sip:c@d\"", "f:3: "},
@@ -341,6 +365,17 @@ func TestMediaListen(t *testing.T) {
 	for _, bad := range []string{"", "localhost:0", "127.0.0.1", "127.0.0.1:5005", "127.0.0.1:0-10", "127.0.0.1:70000", "127.0.0.1:20-10", "127.0.0.1:65535"} {
 		if addr, ports, err := ParseMediaListen(bad); err == nil {
 			t.Errorf("%q is accepted: %v %v", bad, addr, ports)
+		}
+	}
+}
+
+func TestParkServers(t *testing.T) {
+	for _, ok := range []string{
+		`server = "off"`, `server = "sip:700@192.0.2.7:5080;transport=tcp"`, `orbits = "701, 703-709"`, `retrieve_uri = "{orbit}"`, `retrieve_uri = "sips:{token}@pbx.example"`,
+		`extension = "*70"`, `extension = "sip:park*{token}@pbx.example:5080"`,
+	} {
+		if _, err := Parse("f", []byte("[park]\n"+ok)); err != nil {
+			t.Errorf("%s: %v", ok, err)
 		}
 	}
 }
