@@ -57,6 +57,16 @@ var migrations = []string{
 	// partial: only the beginning of a text, which is replaced when the whole arrives.
 	`ALTER TABLE line ADD COLUMN partial INTEGER NOT NULL DEFAULT 0;
 	`,
+	// Calls that this user has parked. No line, for it holds what nobody may find: the address that takes the call back.
+	`CREATE TABLE park (
+		account TEXT NOT NULL,
+		id      TEXT NOT NULL,
+		parked  INTEGER NOT NULL, -- microseconds since 1970
+		record  TEXT NOT NULL,    -- a park.Record in JSON
+		PRIMARY KEY (account, id)
+	) WITHOUT ROWID;
+	CREATE INDEX park_order ON park (account, parked);
+	`,
 }
 
 // migrate brings the file to the newest version, each step in a transaction of its own.
