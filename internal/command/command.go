@@ -72,6 +72,9 @@ const (
 	WhoOrCall // Who, or a live call, which becomes the argument's Other parameter
 	Microphone
 	Speaker
+	Orbit      // where a call is parked; where it is optional, a word that is no number is not one
+	FreeOrbit  // where none is, likewise
+	WhoOrGroup // Who, or a group of contacts
 )
 
 // Focus names what a command typed in a window applies to.
@@ -96,7 +99,7 @@ type runFunc func(ctx context.Context, env *Env, raw params) (result any, wait O
 
 // Table returns all commands, in the order in which help shows them.
 func Table() []Command {
-	return slices.Concat(messageCommands(), callCommands(), audioCallCommands(), audioCommands(), toastCommands(), presenceCommands(), contactCommands(),
+	return slices.Concat(messageCommands(), callCommands(), audioCallCommands(), parkCommands(), audioCommands(), toastCommands(), presenceCommands(), contactCommands(),
 		historyCommands(), programCommands(), windowCommands())
 }
 

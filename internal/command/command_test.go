@@ -66,7 +66,7 @@ func TestTable(t *testing.T) {
 	}
 	for _, method := range strings.Fields(`status im.send im.compose conversation.list conversation.end conversation.can call.answer
 		call.decline call.forward call.hangup call.transfer call.dial call.hold call.resume call.mute call.unmute call.dtmf
-		call.stats call.record call.conference call.leave audio.devices audio.select audio.levels audio.test toast.list toast.accept toast.decline toast.dismiss presence.set
+		call.stats call.record call.conference call.leave park.park park.retrieve park.list park.broadcast park.history park.service park.note audio.devices audio.select audio.levels audio.test toast.list toast.accept toast.decline toast.dismiss presence.set
 		presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import
 		history.search history.list quit`) {
 		if _, ok := Find(method); !ok {
@@ -119,6 +119,17 @@ func TestParseLine(t *testing.T) {
 		{`/mic "USB Headset"`, "audio.select", map[string]any{"capture": "USB Headset"}},
 		{"/ringer default USB", "audio.select", map[string]any{"ringers": []string{"default", "USB"}}},
 		{"/test", "audio.test", map[string]any{}},
+		{"/park", "park.park", map[string]any{"call": "a1"}},
+		{"/park 702", "park.park", map[string]any{"call": "a1", "orbit": "702"}},
+		{"/park *70 order 77", "park.park", map[string]any{"call": "a1", "orbit": "*70", "note": "order 77"}},
+		{"/park order 77 ", "park.park", map[string]any{"call": "a1", "note": "order 77 "}},
+		{"/pickup 701", "park.retrieve", map[string]any{"orbit": "701"}},
+		{"/pickup 701 Anyway", "park.retrieve", map[string]any{"orbit": "701", "anyway": true}},
+		{"/orbits", "park.list", map[string]any{}},
+		{"/broadcast", "park.broadcast", map[string]any{}},
+		{"/broadcast 701", "park.broadcast", map[string]any{"orbit": "701"}},
+		{`/broadcast "Support team" bob`, "park.broadcast", map[string]any{"to": []string{"Support team", "bob"}}},
+		{"/broadcast 701 bob carol", "park.broadcast", map[string]any{"orbit": "701", "to": []string{"bob", "carol"}}},
 	} {
 		inv, err := ParseLine(tt.line, at)
 		if err != nil || inv.Command.Method != tt.method || !reflect.DeepEqual(inv.Params, tt.params) {
@@ -134,6 +145,8 @@ func TestParseLine(t *testing.T) {
 		"/mesg bob":        "no command /mesg; perhaps /msg, /mute, /mic; // sends text that begins with a slash",
 		"/":                "/help lists them",
 		"/zzz":             "/help lists them",
+		"/pickup":          "ORBIT is missing: /pickup ORBIT [anyway]",
+		"/pickup 701 now":  "\"now\" is not anyway: /pickup ORBIT [anyway]",
 	} {
 		if _, err := ParseLine(line, at); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %s", line, err, want)
@@ -187,6 +200,10 @@ func TestComplete(t *testing.T) {
 		{"/mic ", "/mic |"},
 		{"/presence b", "/presence |busy "},
 		{"/help pre", "/help |presence "},
+		{"/conf #1 b", "/conf #1 |"},
+		{`/broadcast bob "Bo`, `/broadcast bob |"Bob Martin" |bob@example.org `},
+		{"/broadcast 701 c", "/broadcast 701 |Carol |carol@home.example "},
+		{"/pickup ", "/pickup |"},
 		{"/import " + dir + "/p", "/import |" + dir + "/people.vcf |" + dir + "/pictures dir/"},
 		{"hello", "hello|"},
 		{"/nonsense x", "/nonsense x|"},
@@ -297,7 +314,7 @@ func TestEmptyListsAreArrays(t *testing.T) {
 }
 
 func FuzzLine(f *testing.F) {
-	for _, line := range []string{"/msg bob hi", `/msg "a b" c`, `/add "`, "/ ", "/presence busy note", "/decline all", "/é"} {
+	for _, line := range []string{"/msg bob hi", `/msg "a b" c`, `/add "`, "/ ", "/presence busy note", "/decline all", "/é", "/park 701 x", "/broadcast", `/broadcast 7 "a b" c`} {
 		f.Add(line)
 	}
 	e := newEnv(f)

@@ -28,8 +28,13 @@ func (e *Env) Complete(line string) Completion {
 	if !ok {
 		return Completion{From: len(line)}
 	}
-	for _, a := range form.Args {
+	for args := form.Args; len(args) > 0; {
+		a := args[0]
 		rest = strings.TrimLeft(rest, " ")
+		if a.Optional && a.orbit() && rest != "" && !isOrbit(rest) {
+			args = args[1:]
+			continue
+		}
 		from := len(line) - len(rest)
 		word, left := cutWord(rest)
 		open := strings.HasPrefix(rest, `"`) && strings.Count(rest, `"`) == 1
@@ -37,10 +42,15 @@ func (e *Env) Complete(line string) Completion {
 			if open || a.Rest {
 				word = strings.TrimPrefix(rest, `"`)
 			}
-			return complete(from, word, e.candidates(a, word))
+			all := e.candidates(a, word)
+			if a.Optional && a.orbit() && rest == "" && len(args) > 1 { // it may be left out
+				all = append(all, e.candidates(args[1], word)...)
+			}
+			return complete(from, word, all)
 		}
+		rest = left
 		if !a.List {
-			rest = left
+			args = args[1:]
 		}
 	}
 	return Completion{From: len(line)}
@@ -84,6 +94,12 @@ func (e *Env) candidates(a Arg, prefix string) []string {
 		return e.devices(true)
 	case Speaker:
 		return e.devices(false)
+	case Orbit:
+		return e.orbits()
+	case FreeOrbit:
+		return e.freeOrbits()
+	case WhoOrGroup:
+		return append(e.groups(), e.people()...)
 	case Word:
 	}
 	return nil

@@ -92,15 +92,21 @@ func (e *Env) scope(method string, p historyParams) (peer string, limit int, err
 
 // current replaces the ids of conversations, which are those of the process that recorded them, by the present ones.
 func (e *Env) current(messages []session.Message) []session.Message {
+	ids := e.conversationIDs()
+	for i := range messages {
+		uri, _ := contacts.Canonical(messages[i].Peer.URI)
+		messages[i].Conversation = ids[uri]
+	}
+	return list(messages)
+}
+
+// conversationIDs are the ids of conversations, by the canonical address of the peer.
+func (e *Env) conversationIDs() map[string]string {
 	ids := map[string]string{}
 	for _, c := range e.Endpoint.Snapshot().Conversations {
 		if uri, err := contacts.Canonical(c.Peer.URI); err == nil {
 			ids[uri] = c.Conversation
 		}
 	}
-	for i := range messages {
-		uri, _ := contacts.Canonical(messages[i].Peer.URI)
-		messages[i].Conversation = ids[uri]
-	}
-	return list(messages)
+	return ids
 }

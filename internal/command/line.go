@@ -48,6 +48,9 @@ func ParseLine(line string, at Place) (Invocation, error) {
 			}
 			continue
 		}
+		if a.Optional && a.orbit() && !isOrbit(rest) {
+			continue
+		}
 		value, left, err := a.take(rest)
 		if err != nil {
 			return inv, fmt.Errorf("%w: %s", err, f.Usage())
@@ -88,6 +91,16 @@ func (a Arg) take(line string) (value any, rest string, err error) {
 		}
 	}
 	return nil, "", fmt.Errorf("%.40q is not %s", word, strings.Join(a.Choices, ", "))
+}
+
+// orbit tells whether the word is the number of an orbit.
+func (a Arg) orbit() bool { return a.Kind == Orbit || a.Kind == FreeOrbit }
+
+// isOrbit reports whether a line begins with what can be dialled as an orbit: digits, perhaps behind a star.
+func isOrbit(line string) bool {
+	word, _ := cutWord(line)
+	word = strings.TrimPrefix(word, "*")
+	return word != "" && strings.Trim(word, "0123456789") == ""
 }
 
 // sort tells which parameter a word becomes.

@@ -54,7 +54,10 @@ func (e *Env) onToast(p toastParam, do func(session.Call, context.Context) error
 	if err != nil {
 		return nil, nil, err
 	}
-	return refOf(c), func(ctx context.Context) (any, error) { return refOf(c), do(c, ctx) }, nil
+	return refOf(c), func(ctx context.Context) (any, error) {
+		err := do(c, ctx)
+		return refOf(c), err // what an announcement offers is a call once it has been accepted
+	}, nil
 }
 
 func declineToast(e *Env, p struct {
