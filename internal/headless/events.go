@@ -27,10 +27,6 @@ type (
 func (overflow) Type() string { return "overflow" }
 func (snapshot) Type() string { return "snapshot" }
 
-// plannedTypes are types of the control API that this version sends no events of. A client that asks for them works with
-// this version and the next.
-var plannedTypes = []string{"park.parked", "park.failed", "park.unparked", "board.orbit"}
-
 // notification is an event on the wire.
 type notification struct {
 	Version string          `json:"jsonrpc"`
@@ -110,7 +106,7 @@ func (c *conn) subscription(raw json.RawMessage) (filter, *Error) {
 	if len(raw) > 0 && json.Unmarshal(raw, &p) != nil {
 		return filter{}, refuse(codeParams, "subscribe: types must be an array of strings; accepted: [types]")
 	}
-	known := append(eventTypes(), plannedTypes...)
+	known := eventTypes()
 	c.mu.Lock()
 	f := filter{all: c.events.all || len(p.Types) == 0, types: map[string]bool{}}
 	maps.Copy(f.types, c.events.types)
@@ -131,11 +127,6 @@ func (f filter) names() []string {
 	var out []string
 	for _, t := range eventTypes() {
 		if f.lets(t) {
-			out = append(out, t)
-		}
-	}
-	for _, t := range plannedTypes {
-		if f.types[t] {
 			out = append(out, t)
 		}
 	}
@@ -167,6 +158,12 @@ func shown(e session.Event) any {
 		}{Message: e.Message, Sent: e.Time.UTC()}
 	case session.ToastShown:
 		e.Deadline = e.Deadline.UTC()
+		return e
+	case session.ParkDone:
+		e.Orbit.Parked, e.Orbit.RingBack = e.Orbit.Parked.UTC(), e.Orbit.RingBack.UTC()
+		return e
+	case session.BoardChanged:
+		e.Since, e.RingBack = e.Since.UTC(), e.RingBack.UTC()
 		return e
 	case session.Notice:
 		return struct {

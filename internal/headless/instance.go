@@ -124,7 +124,7 @@ func (i *Instance) build(o Options) error {
 	}
 	i.History = history.Open(i.Paths.History, account.AOR)
 	cfg := sessionConfig(o, account)
-	cfg.Journal = i.History
+	cfg.Journal, cfg.Parks = i.History, i.History
 	i.Env = &command.Env{Contacts: book, History: i.History, Version: o.Version, Quit: i.signOut}
 	if o.Sound != nil {
 		if i.sound, err = o.Sound(i.soundHealth); err != nil {
@@ -160,6 +160,7 @@ func sessionConfig(o Options, account config.Account) session.Config {
 		NoPublish: !o.Config.Presence.Publish, HideIdle: o.Config.Presence.HideIdle,
 		ToastTimeout: o.Config.IM.ToastTimeout.Duration,
 		Encryption:   policies[o.Config.Audio.SRTP], AutoAnswer: o.Config.Audio.Answer == "auto",
+		Park:   parkSettings(o.Config.Park),
 		Logger: o.Log, Trace: o.Trace, UserAgent: "offhook/" + o.Version, RootCAs: o.Config.TLS.CAFiles,
 	}
 	if cfg.DeviceName == "" {
@@ -176,6 +177,13 @@ func sessionConfig(o Options, account config.Account) session.Config {
 		}
 	}
 	return cfg
+}
+
+// parkSettings is the session's view of how to park.
+func parkSettings(c config.Park) session.ParkSettings {
+	return session.ParkSettings{
+		Server: c.Server, Strategy: c.Strategy, Extension: c.Extension, SlotURI: c.SlotURI, RetrieveURI: c.RetrieveURI, Orbits: c.Orbits,
+	}
 }
 
 // user is the name for authentication.

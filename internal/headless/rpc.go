@@ -151,6 +151,10 @@ func failure(err error) *Error {
 			e.Data["sip"] = known.Code
 		}
 	}
+	var stranger *session.StrangerError
+	if errors.As(err, &stranger) {
+		e.Data["orbit"], e.Data["expected"], e.Data["present"] = stranger.Orbit, stranger.Expected, stranger.Present
+	}
 	return e
 }
 
