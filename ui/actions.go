@@ -129,6 +129,9 @@ func (m *model) onTop(part toast.Part) tea.Cmd {
 }
 
 func (m *model) onToast(id string, part toast.Part) tea.Cmd {
+	if t, ok := m.toasts.Find(id); ok && t.Kind == toast.Orbit && part == toast.PartAccept {
+		return m.retrieveBy(m.parks.orbits[id], "toast.accept", map[string]any{"toast": id})
+	}
 	action, t := m.toasts.Click(id, part)
 	w := m.windows.byConversation(t.Conversation)
 	switch action {

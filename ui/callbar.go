@@ -33,22 +33,29 @@ const maxSilence = 2 // rows that tell why nothing is heard
 // barRows is the number of rows of the bar, 0 without a call.
 func (m *model) barRows() int {
 	if len(m.calls) == 0 {
-		return 0
+		return m.bannerRows()
 	}
-	return 1 + len(m.silenceRows())
+	return 1 + len(m.silenceRows()) + m.bannerRows()
 }
 
-// silenceRows are why nothing is heard in the call that the bar shows.
+// silenceRows are why nothing is heard in the call that the bar shows, on either side.
 func (m *model) silenceRows() []string {
 	c := m.barCall()
-	if c == nil || c.Silence == "" {
+	if c == nil {
+		return nil
+	}
+	text := c.Silence
+	if wrong := m.parks.wrong[c.Call]; wrong != "" && c.Muted { // not heard by a stranger before the user says so
+		text = wrong
+	}
+	if text == "" {
 		return nil
 	}
 	most := maxSilence
 	if m.height < 2*leastBody {
 		most = 1
 	}
-	rows, cut := wrap("! "+c.Silence, max(1, m.width-2), most)
+	rows, cut := wrap("! "+text, max(1, m.width-2), most)
 	if cut {
 		rows[most-1] = strings.TrimRight(fit(rows[most-1]+" …", max(1, m.width-2)), " ")
 	}
@@ -67,10 +74,22 @@ func (m *model) barCall() *phoneCall {
 func (m *model) drawBar() []string {
 	l := &m.layout
 	l.bars = nil
-	c := m.barCall()
-	if c == nil || l.bar.h == 0 {
-		return nil
+	var rows []string
+	if c := m.barCall(); c != nil && l.bar.h > 0 {
+		rows = m.drawCall(c)
 	}
+	if b := m.parkBanner(); b != nil && len(rows) < l.bar.h {
+		rows = append(rows, m.drawBanner(b, l.bar.y+len(rows)))
+	}
+	for len(rows) < l.bar.h { // the only call neither rings here nor goes on: it is not worth a word
+		rows = append(rows, strings.Repeat(" ", l.width))
+	}
+	return rows
+}
+
+// drawCall draws the rows of the call that the bar is about.
+func (m *model) drawCall(c *phoneCall) []string {
+	l := &m.layout
 	var row strings.Builder
 	cells := 0
 	for _, s := range m.fitBar(m.segments(c), l.width) {
@@ -90,7 +109,7 @@ func (m *model) drawBar() []string {
 	}
 	rows := []string{row.String() + strings.Repeat(" ", max(0, l.width-cells))}
 	for _, line := range m.silenceRows() {
-		if len(rows) < l.bar.h {
+		if len(rows) < l.bar.h-m.bannerRows() {
 			rows = append(rows, m.theme.alert.Render(fit(" "+line, l.width)))
 		}
 	}
@@ -122,10 +141,15 @@ func (m *model) segments(c *phoneCall) []segment {
 		title = fmt.Sprintf(" %d> ", c.number)
 	}
 	all := []segment{{text: title + fitName(name, max(8, m.width/4)), do: window(c.window)}}
-	if a, number := shortAddress(c.Peer.URI); number && a != c.name() {
+	if now := m.partyNow(c); now != "" {
+		all = append(all, segment{text: " " + now, loud: true, do: window(c.window)})
+	} else if a, number := shortAddress(c.Peer.URI); number && a != c.name() {
 		all = append(all, segment{text: " " + a, rank: rankAddress})
 	}
-	all = append(all, segment{text: " " + c.state(m.now()), loud: c.ringsHere(), do: window(c.window)})
+	all = append(all, segment{text: " " + c.state(m.now()), loud: c.ringsHere() || c.parking, do: window(c.window)})
+	if orbit := m.parks.backs[c.Call]; orbit != "" && c.ringsHere() {
+		all = append(all, segment{text: " BACK from park " + orbit, loud: true})
+	}
 	for _, flag := range m.barFlags(c) {
 		all = append(all, segment{text: " " + flag, loud: true, do: flagAction(flag)})
 	}

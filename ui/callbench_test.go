@@ -11,12 +11,19 @@ import (
 	"offhook/session"
 )
 
-// What the screen itself costs while nobody types, as a share of a core, at rest and during a call with its bar: the clock
-// and the meter once a second. Each round takes five seconds of the wall clock.
+// What the screen itself costs while nobody types, as a share of a core: at rest, during a call with its bar (the clock and
+// the meter once a second), with calls parked that count down in the list, and with forty of them on the open board. Each
+// round takes five seconds of the wall clock.
 func BenchmarkIdle(b *testing.B) {
-	for name, calls := range map[string][]session.CallInfo{"rest": nil, "call": {northwind()}} {
+	for name, calls := range map[string][]session.CallInfo{"rest": nil, "call": {northwind()}, "parked": nil, "board": nil} {
 		b.Run(name, func(b *testing.B) {
 			f := office()
+			if name == "parked" || name == "board" {
+				f.parked = crowded(40)
+				for i := range f.parked.rows {
+					f.parked.rows[i].Since, f.parked.rows[i].RingBack = time.Now(), time.Now().Add(time.Hour)
+				}
+			}
 			for i := range calls {
 				calls[i].Since = time.Now()
 			}
@@ -25,6 +32,9 @@ func BenchmarkIdle(b *testing.B) {
 			m := newModel(b.Context())
 			m.account, m.attention, m.commands, m.people = f, f, f, f
 			m.load(f.Snapshot())
+			if name == "board" {
+				m.openBoard()
+			}
 			quiet, output := newQuiet(io.Discard)
 			in, keys := io.Pipe()
 			p := tea.NewProgram(m, tea.WithInput(in), tea.WithOutput(output), tea.WithFilter(quiet.filter), tea.WithWindowSize(120, 40),

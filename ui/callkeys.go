@@ -16,7 +16,7 @@ const steadyTime = time.Second
 
 // callBindings are the keys of calls, and of offers of either kind.
 func callBindings() []binding {
-	return []binding{
+	table := []binding{
 		{
 			keys: []string{"f2"}, shown: "F2", twin: "a", command: "/answer", group: groupCalls, hint: "Answer", shows: answerHint,
 			help: "answer the call, or accept the message on top", do: (*model).answer, why: (*model).offerWhy,
@@ -38,6 +38,9 @@ func callBindings() []binding {
 			keys: []string{"f4"}, shown: "F4", twin: "space", command: "/hold", group: groupCalls, hint: "Hold", shows: holdHint,
 			help: "hold or resume; the other call is put on hold", do: (*model).hold, why: (*model).holdWhy,
 		},
+	}
+	table = append(table, parkBindings()...)
+	table = append(table, []binding{
 		{
 			keys: []string{"f7"}, shown: "F7", twin: "t", command: "/transfer", group: groupCalls, hint: "Xfer", shows: inCallHint("Xfer"),
 			help: "transfer, to somebody or to the peer of another call", do: (*model).openTransfer, why: (*model).transferWhy,
@@ -46,6 +49,9 @@ func callBindings() []binding {
 			keys: []string{"f8"}, shown: "F8", twin: "u", command: "/mute", group: groupCalls, hint: "Mute", shows: muteHint,
 			help: "mute or unmute the microphone", do: (*model).mute, why: callWhy("mute"),
 		},
+	}...)
+	table = append(table, boardBindings()...)
+	return append(table, []binding{
 		{
 			twin: "d", command: "/dtmf", group: groupCalls, hint: "keypad", shows: keypadHint,
 			help: "keypad until Esc; Ctrl-X and a digit, * or # sends one", do: (*model).openKeypad, why: callWhy("dtmf"),
@@ -70,7 +76,7 @@ func callBindings() []binding {
 			twin: "v", command: "/device", group: groupCalls,
 			help: "microphone, speaker and ringers, with their levels", do: (*model).openDevices, why: (*model).soundWhy,
 		},
-	}
+	}...)
 }
 
 // Words of the hint row: "" where the key does not stand there now.
@@ -78,14 +84,18 @@ func callBindings() []binding {
 func answerHint(m *model) string {
 	if t, ok := m.offered(); ok && t.Kind == toast.IM {
 		return "Accept"
-	} else if ok && t.Kind == toast.Call || m.ringing() != nil {
+	} else if ok && rings(t.Kind) || m.ringing() != nil {
 		return "Answer"
+	} else if ok && t.Kind == toast.Orbit {
+		return "Pick up"
 	}
 	return ""
 }
 
 func hangUpHint(m *model) string {
-	switch _, ok := m.offered(); {
+	switch t, ok := m.offered(); {
+	case ok && t.Kind == toast.Orbit:
+		return "Leave"
 	case ok || m.ringing() != nil:
 		return "Not here"
 	case m.subject() != nil:

@@ -11,6 +11,7 @@ import (
 
 	"offhook/internal/command"
 	"offhook/session"
+	"offhook/toast"
 )
 
 // This file knows the audio calls. What is shown of them is read from the session as a whole whenever an event was about
@@ -22,6 +23,8 @@ type phoneCall struct {
 	number int // in its id; people write it as #3
 	window *window
 	stats  command.Stats // of the last second
+
+	parking bool // asked for by a key here
 }
 
 // callsOf is the calls of a batch of events that may have changed them; told is false if it has not.
@@ -31,9 +34,9 @@ func callsOf(events []session.Event, from account) (calls []session.CallInfo, to
 		case session.CallStateChanged:
 			told = told || ev.Kind == kindAudio
 		case session.ToastShown:
-			told = told || ev.Kind == "call"
+			told = told || rings(toast.Kind(ev.Kind))
 		case session.CallRinging, session.CallHold, session.CallMuted, session.CallMedia, session.CallSilence, session.CallRecording,
-			session.CallConference, session.CallTrouble:
+			session.CallConference, session.CallTrouble, session.CallParty:
 			told = true
 		}
 	}
@@ -56,6 +59,7 @@ func (m *model) setCalls(infos []session.CallInfo) {
 		}
 		info.Peer = m.named(info.Peer)
 		c := &phoneCall{CallInfo: info, number: callNumber(info.Call), window: m.windows.byConversation(info.Conversation)}
+		c.parking = m.parks.asked[info.Conversation]
 		if c.window == nil {
 			c.window = m.windows.open(info.Peer)
 			c.window.conversation = info.Conversation
@@ -75,6 +79,8 @@ func (m *model) setCalls(infos []session.CallInfo) {
 // callGone follows the end of a call.
 func (m *model) callGone(c *phoneCall) {
 	m.steadyAt = m.now().Add(steadyTime)
+	delete(m.parks.wrong, c.Call)
+	delete(m.parks.backs, c.Call)
 	if k, ok := m.overlay.(*keypad); ok && k.call == c.Call {
 		m.overlay = nil
 		m.message = "the call has ended"
@@ -214,7 +220,10 @@ func (c *phoneCall) state(now time.Time) string {
 		return "ENDING"
 	}
 	text := clock(now.Sub(c.Since))
-	if c.State == session.Transferring {
+	switch {
+	case c.parking:
+		text += " PARKING ..."
+	case c.State == session.Transferring:
 		text += " TRANSFERRING"
 	}
 	return text

@@ -29,6 +29,9 @@ func (m *model) callLabels() []label {
 	}
 }
 
+// rings reports whether a toast is a call that rings: a new one, or a parked one that came back.
+func rings(k toast.Kind) bool { return k == toast.Call || k == toast.Ringback }
+
 // labels are the words of a toast that can be clicked.
 func (m *model) labels(t toast.Toast) []label {
 	switch t.Kind {
@@ -36,7 +39,11 @@ func (m *model) labels(t toast.Toast) []label {
 		return m.callLabels()
 	case toast.Missed:
 		return []label{{"Ctrl-X c call back", toast.PartCallBack}, {"Ctrl-X j open", toast.PartText}}
-	case toast.IM, toast.Ringback, toast.Orbit:
+	case toast.Ringback:
+		return m.callLabels()[:2] // whoever declines lets it wait on, or go elsewhere
+	case toast.Orbit:
+		return []label{{"F2 pick up " + m.parks.orbits[t.ID], toast.PartAccept}, {"F3 leave it parked", toast.PartNotHere}}
+	case toast.IM:
 	}
 	return []label{{labelAccept, toast.PartAccept}, {labelTake, toast.PartAccept}, {labelNotHere, toast.PartNotHere}}
 }
@@ -60,6 +67,11 @@ func pack(labels []label, w int) []string {
 func (m *model) callToastLines(t toast.Toast, w int) []string {
 	who := t.Address
 	switch text := strings.Join(strings.Fields(t.Text), " "); {
+	case t.Kind == toast.Ringback: // the text is the title
+		who = strings.TrimSpace(t.From + "  " + t.Address)
+		if r, ok := m.parkRow(m.parks.orbits[t.ID]); ok && r.Note != "" {
+			who += "  note: \"" + r.Note + "\""
+		}
 	case t.Kind == toast.Missed && text != "":
 		who = strings.TrimSpace(who + "  rang " + text)
 	case text != "":

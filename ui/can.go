@@ -13,6 +13,7 @@ const (
 	whyNothingNew     = "nothing new here"
 	whyNoCall         = "there is no call"
 	whyNoSound        = "there is no sound here"
+	whyNothingParked  = "nothing is parked"
 )
 
 // formWhy tells why a typed command would fail in the current window; "" if it would not.
@@ -33,6 +34,12 @@ func (m *model) formWhy(c command.Command, f command.Form) string {
 		return m.whyNotNow("conference")
 	case "call", "device", "mic", "speaker", "ringer", "test":
 		return m.soundWhy()
+	case "park":
+		return m.parkWhy()
+	case "pickup":
+		return m.pickUpWhy()
+	case "broadcast":
+		return m.broadcastWhy()
 	case "close":
 		if w.home() {
 			return "home stays"

@@ -270,7 +270,7 @@ func (d *devices) test(m *model) tea.Cmd {
 	}
 }
 
-func (d *devices) click(m *model, row int) tea.Cmd {
+func (d *devices) click(m *model, _, row int) tea.Cmd {
 	if row < 0 || row >= len(d.rowsAt) || d.rowsAt[row] < 0 {
 		return nil
 	}

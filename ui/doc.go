@@ -19,6 +19,12 @@
 // event was about one. During a call the screen is drawn once a second, for the clock and the meter; the renderer rests in
 // between, as it does when nothing happens (quiet.go).
 //
+// Parked calls are seen where one looks anyway: in the list, in the status row, in the conversation of the caller and, for a
+// moment, at the call bar; all of them together on the board of F9. The board is read from the session as a whole, as calls
+// are. Seconds that count down cost one frame each, and none where none is on screen. Nobody is put through to another
+// caller than the one they saw: what was selected and is gone hands its selection to nobody, and where somebody else is
+// parked than expected a box asks, which takes no letter that was meant for a message.
+//
 // Three habits are deliberate. Nothing that arrives takes the focus or a key: a toast is answered with function keys or
 // a Ctrl-X pair, and the letters stay in the input line. State is shown by letters first and by colour second. And the
 // program is honest about attention: it reports every key to the session, which ranks this device among the user's, and

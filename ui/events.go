@@ -25,6 +25,12 @@ func (m *model) onEvents(batch eventsMsg) tea.Cmd {
 	if batch.told {
 		m.setCalls(batch.calls)
 	}
+	if batch.park != nil {
+		m.setPark(batch.park)
+	}
+	if m.parks.awaited != "" {
+		cmds = append(cmds, m.showAwaited())
+	}
 	if batch.account != nil {
 		m.me = *batch.account
 		m.forecast()
@@ -56,6 +62,8 @@ func (m *model) onEvent(ev session.Event) tea.Cmd {
 		m.onNotice(ev)
 	case session.CallDigit:
 		m.onDigit(ev)
+	case session.ParkDone, session.ParkFailed, session.Unparked, session.BoardChanged, session.BroadcastChanged, session.CallTrouble:
+		return m.onParkEvent(ev)
 	}
 	return nil
 }
@@ -101,7 +109,9 @@ func (m *model) onToastShown(ev session.ToastShown) tea.Cmd {
 		m.missedCall(w)
 	case toast.Call:
 		return tea.Batch(m.notify.ring(t, m.looking()), m.askContact(w, t.ID))
-	case toast.IM, toast.Ringback, toast.Orbit:
+	case toast.Ringback:
+		return m.notify.ring(t, m.looking())
+	case toast.IM, toast.Orbit:
 	}
 	return m.tell(ev.Conversation, t)
 }
@@ -141,11 +151,12 @@ func (m *model) onToastClosed(ev session.ToastClosed) tea.Cmd {
 	closing := toast.Closing{Reason: toast.Reason(ev.Reason), By: ev.By, Typed: m.typed[ev.Toast]}
 	delete(m.typed, ev.Toast)
 	delete(m.contacted, ev.Toast)
-	if t, ok := m.toasts.Find(ev.Toast); ok && t.Kind == toast.Call {
+	delete(m.parks.orbits, ev.Toast)
+	if t, ok := m.toasts.Find(ev.Toast); ok && rings(t.Kind) {
 		if closing.Reason != toast.Accepted {
 			m.steadyAt = m.now().Add(steadyTime)
 		}
-		if closing.Reason == toast.Unanswered {
+		if closing.Reason == toast.Unanswered && t.Kind == toast.Call {
 			closing.Reason = toast.Dismissed // a toast of its own says that it was missed
 		}
 	}
@@ -155,7 +166,7 @@ func (m *model) onToastClosed(ev session.ToastClosed) tea.Cmd {
 	}
 	switch closing.Reason {
 	case toast.Accepted, toast.AutoAccepted, toast.Declined:
-		if it.Kind == toast.Call { // the session tells what became of a call
+		if it.Kind != toast.IM { // the session tells what became of a call
 			break
 		}
 		if w := m.windows.byConversation(it.Conversation); w != nil {

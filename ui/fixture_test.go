@@ -17,6 +17,7 @@ import (
 	"offhook/internal/command"
 	"offhook/internal/contacts"
 	"offhook/internal/history"
+	"offhook/park"
 	"offhook/session"
 )
 
@@ -34,6 +35,8 @@ type fake struct {
 	found    []session.Message                     // Guarded by mu.
 	called   func(method string, p map[string]any) // if set, runs in Call
 	stats    any                                   // result of call.stats
+	parked   parkView                              // Guarded by mu.
+	results  map[string]any                        // Guarded by mu; by method
 	groups   []contacts.Group
 }
 
@@ -61,6 +64,20 @@ func (f *fake) Can(_, action string) (bool, string) {
 	return f.cannot[action] == "", f.cannot[action]
 }
 
+func (f *fake) Board() []park.Row                { return f.park().rows }
+func (f *fake) ParkHistory() []park.Record       { return f.park().records }
+func (f *fake) ParkService() session.ParkService { return f.park().service }
+func (f *fake) park() parkView                   { f.mu.Lock(); defer f.mu.Unlock(); return f.parked }
+
+func (f *fake) Announcement(orbit string) (string, error) {
+	for _, r := range f.park().rows {
+		if r.Orbit == orbit {
+			return "Call for you on " + orbit + ": " + r.Caller.Name() + ". Dial " + orbit + " or press F6 " + orbit + ".", nil
+		}
+	}
+	return "", &session.Error{Op: "announce", Kind: session.KindOrbitNotFound}
+}
+
 func (f *fake) Input(time.Time) { f.mu.Lock(); defer f.mu.Unlock(); f.inputs++ }
 func (f *fake) Attached(a bool) { f.mu.Lock(); defer f.mu.Unlock(); f.attached = append(f.attached, a) }
 func (f *fake) Read(id string)  { f.mu.Lock(); defer f.mu.Unlock(); f.read = append(f.read, id) }
@@ -68,7 +85,7 @@ func (f *fake) Read(id string)  { f.mu.Lock(); defer f.mu.Unlock(); f.read = app
 func (f *fake) Call(_ context.Context, method string, args any) (any, error) {
 	p, _ := args.(map[string]any)
 	text := method
-	for _, name := range []string{"toast", "call", "conversation", "to", "text", "everywhere", "active", "availability", "note", "uri", "digits", "replaces", "stop", "capture", "ringers"} {
+	for _, name := range []string{"toast", "call", "conversation", "to", "text", "everywhere", "active", "availability", "note", "uri", "digits", "replaces", "stop", "capture", "ringers", "orbit", "anyway"} {
 		if v, ok := p[name]; ok {
 			text += fmt.Sprintf(" %s=%v", name, v)
 		}
@@ -87,7 +104,9 @@ func (f *fake) Call(_ context.Context, method string, args any) (any, error) {
 	case "call.stats":
 		return f.stats, err
 	}
-	return nil, err
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.results[method], err
 }
 
 func (f *fake) Complete(line string) command.Completion {
@@ -244,6 +263,7 @@ func (s *stage) run(cmd tea.Cmd) {
 func (s *stage) events(events ...session.Event) {
 	msg := eventsMsg{events: events}
 	msg.calls, msg.told = callsOf(events, s.f)
+	msg.park = parkOf(events, s.f)
 	s.update(msg)
 }
 
@@ -264,7 +284,7 @@ func keyNamed(name string) (tea.KeyPressMsg, bool) {
 	special := map[string]rune{
 		"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft,
 		"right": tea.KeyRight, "home": tea.KeyHome, "end": tea.KeyEnd, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown,
-		"backspace": tea.KeyBackspace, "f1": tea.KeyF1, "f2": tea.KeyF2, "f3": tea.KeyF3, "f4": tea.KeyF4, "f7": tea.KeyF7, "f8": tea.KeyF8, "space": tea.KeySpace, "delete": tea.KeyDelete,
+		"backspace": tea.KeyBackspace, "f1": tea.KeyF1, "f2": tea.KeyF2, "f3": tea.KeyF3, "f4": tea.KeyF4, "f5": tea.KeyF5, "f6": tea.KeyF6, "f9": tea.KeyF9, "f7": tea.KeyF7, "f8": tea.KeyF8, "space": tea.KeySpace, "delete": tea.KeyDelete,
 	}
 	var mod tea.KeyMod
 	rest := name

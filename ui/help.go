@@ -54,7 +54,7 @@ func (m *model) openHelpOn(topic string) tea.Cmd {
 // help is the key table as help shows it, with what is not possible in m now; nil: for a document.
 func (km keymap) help(m *model) []helpLine {
 	var lines []helpLine
-	for _, group := range []string{groupCalls, groupWindows, groupTyping, groupProgram} {
+	for _, group := range []string{groupCalls, groupPark, groupWindows, groupTyping, groupProgram} {
 		for _, b := range km.table {
 			if b.group != group || b.help == "" {
 				continue
@@ -155,7 +155,7 @@ func (h *help) open(m *model, at int) tea.Cmd {
 	return l.do(m)
 }
 
-func (h *help) click(m *model, row int) tea.Cmd {
+func (h *help) click(m *model, _, row int) tea.Cmd {
 	if row < 0 || row >= len(h.rowsAt) || h.rowsAt[row] < 0 {
 		return nil
 	}
@@ -257,7 +257,7 @@ func (m *model) hintText() string {
 	for _, h := range m.hints() {
 		parts = append(parts, h.label)
 	}
-	return " " + strings.Join(parts, "  ") + "  Ctrl-X ? keys"
+	return " " + strings.Join(parts, "  ")
 }
 
 // hintLabel is a key in the hint row.
@@ -266,7 +266,7 @@ type hintLabel struct {
 	do    func(*model) tea.Cmd
 }
 
-// hints are the keys of the hint row.
+// hints are the keys of the hint row, as many as have room.
 func (m *model) hints() []hintLabel {
 	var out []hintLabel
 	for i := range m.keys.table {
@@ -282,8 +282,27 @@ func (m *model) hints() []hintLabel {
 			out = append(out, hintLabel{key + " " + word, b.do})
 		}
 	}
+	out = append(out, hintLabel{allKeys, (*model).openHelp})
+	need := 1 - 2
+	for _, h := range out {
+		need += width(h.label) + 2
+	}
+	for need > m.width && len(out) > 2 {
+		at := len(out) - 2 // what the function keys do is said before the pairs, and before where the rest is
+		if strings.HasPrefix(out[at].label, "F") && out[at+1].label == allKeys {
+			at++
+		}
+		if out[len(out)-1].label != allKeys {
+			at = len(out) - 1
+		}
+		need -= width(out[at].label) + 2
+		out = slices.Delete(out, at, at+1)
+	}
 	return out
 }
+
+// allKeys is the end of the hint row, which tells where the other keys are.
+const allKeys = "Ctrl-X ? keys"
 
 // idleHint is a word of the hint row that gives way to those of a call.
 func idleHint(word string) func(*model) string {

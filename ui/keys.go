@@ -34,6 +34,7 @@ type binding struct {
 // Headings of the help.
 const (
 	groupCalls   = "CALLS"
+	groupPark    = "PARKING"
 	groupWindows = "WINDOWS"
 	groupTyping  = "TYPING"
 	groupProgram = "PROGRAM"

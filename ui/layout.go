@@ -25,7 +25,7 @@ type layout struct {
 	title         int
 	bar           rect // of the calls; no rows without any
 	list, pane    rect
-	work          rect // what goes on, at the right of a wide screen; no cells without calls
+	work          rect // what goes on, at the right of a wide screen; no cells if nothing does
 	status        int
 	input         rect
 	hint          int
@@ -33,8 +33,8 @@ type layout struct {
 	bars          []barPlace
 }
 
-// arrange computes the layout of a screen with an input and a call bar of so many rows.
-func arrange(w, h, inputRows, barRows int) layout {
+// arrange computes the layout of a screen with an input and a call bar of so many rows; work: something goes on.
+func arrange(w, h, inputRows, barRows int, work bool) layout {
 	w, h = max(1, w), max(1, h)
 	l := layout{width: w, height: h, title: -1, status: -1, hint: -1}
 	inputRows = max(1, min(inputRows, maxInputRows, h-2))
@@ -69,7 +69,7 @@ func arrange(w, h, inputRows, barRows int) layout {
 		l.list = rect{0, body.y, listWidth, body.h}
 		l.pane.x, l.pane.w = listWidth+1, w-listWidth-1
 	}
-	if w >= wideWidth && barRows > 0 {
+	if w >= wideWidth && work {
 		l.pane.w -= workWidth + 1
 		l.work = rect{l.pane.x + l.pane.w + 1, body.y, workWidth, body.h}
 	}

@@ -179,6 +179,9 @@ func (m *model) askQuit() tea.Cmd {
 	case len(live) > 0:
 		question = "quit and end the session with " + strings.Join(live, ", ") + "?"
 	}
+	if orbits := m.parkedLive(); len(orbits) > 0 {
+		question += " Parked by you, and nobody will be here when they ring back: " + strings.Join(orbits, ", ") + "."
+	}
 	if unsent > 0 {
 		question += " " + plural(unsent, "message is", "messages are") + " not sent yet."
 	}

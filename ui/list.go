@@ -14,6 +14,7 @@ import (
 type target struct {
 	window *window          // show it
 	person contacts.Contact // open a window with them
+	orbit  string           // open the board there
 	group  bool             // fold or unfold the group of that name
 	name   string
 }
@@ -27,6 +28,9 @@ type listRow struct {
 // drawList draws the conversations, the contacts and, on a wide screen, this user's devices. The conversations take what
 // they need up to half of the rows; the current one is always among those shown.
 func (m *model) drawList(r rect) []string {
+	parked := m.listParked(r.w, r.h/3)
+	full := r
+	r.h -= len(parked)
 	rows := m.listConversations(r)
 	rows = append(rows, m.listContacts(r.w, r.h-len(rows))...)
 	if r.w >= wideList && len(m.me.Devices) > 0 {
@@ -36,6 +40,10 @@ func (m *model) drawList(r rect) []string {
 		}
 	}
 	rows = rows[:min(len(rows), r.h)]
+	for len(parked) > 0 && len(rows) < r.h { // they stand at the bottom
+		rows = append(rows, listRow{text: strings.Repeat(" ", r.w)})
+	}
+	rows, r = append(rows, parked...), full
 	m.targets = make([]target, r.h)
 	out := make([]string, r.h)
 	for i := range out {
@@ -92,6 +100,9 @@ func (m *model) conversationRow(w *window, cells int) string {
 	number := fmt.Sprintf("%s%d ", mark, w.number)
 	if c := m.callOf(w); c != nil {
 		return style.Render(spread(number+w.name, " "+c.mark(), cells))
+	}
+	if w.state == session.ConversationParked {
+		return style.Render(spread(number+w.name, " PARK", cells))
 	}
 	letter, ink := byte(' '), m.theme.plain
 	if p, ok := m.presence(w.peer); ok && !w.home() {

@@ -115,7 +115,7 @@ func (l *listing) open(m *model, at int) tea.Cmd {
 	return l.shown[at].visit(m)
 }
 
-func (l *listing) click(m *model, row int) tea.Cmd { return l.open(m, l.from+row-1) }
+func (l *listing) click(m *model, _, row int) tea.Cmd { return l.open(m, l.from+row-1) }
 
 func (l *listing) draw(m *model, body rect) []string {
 	rows := []string{m.theme.heading.Render(spread(" "+l.title, l.about+" ", body.w))}

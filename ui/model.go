@@ -10,6 +10,7 @@ import (
 	"offhook/internal/command"
 	"offhook/internal/contacts"
 	"offhook/internal/history"
+	"offhook/park"
 	"offhook/session"
 	"offhook/toast"
 )
@@ -20,6 +21,13 @@ type account interface {
 	Resolve(address string) (sip.Uri, error)
 	// Can reports whether an action is possible in a conversation now, and if not why.
 	Can(conversation, action string) (can bool, why string)
+
+	// What is parked: by anybody, as far as is known; by this user, ended ones as well; where calls can be parked; and what
+	// others are told of an orbit.
+	Board() []park.Row
+	ParkHistory() []park.Record
+	ParkService() session.ParkService
+	Announcement(orbit string) (text string, err error)
 }
 
 // attention is what the screen tells an Endpoint about the person in front of it.
@@ -62,6 +70,7 @@ type model struct {
 	people    people
 	keys      keymap
 	notify    *notifications
+	clipboard clipboard
 	sleep     func(context.Context, time.Duration) bool // wait, but in tests
 	now       func() time.Time
 
@@ -99,6 +108,7 @@ type model struct {
 	steadyAt   time.Time         // until then F3 hangs nothing up
 	contacted  map[string]string // last contact with who calls, by toast
 	dials      *bool             // whether a number typed alone is dialled; nil: ask
+	parks      parking
 
 	ticket int
 
@@ -112,7 +122,7 @@ func newModel(ctx context.Context) *model {
 	m := &model{
 		ctx: ctx, width: 80, height: 24, dark: true, mouse: true, focused: true, now: time.Now, sleep: wait,
 		presences: map[string]session.Presence{}, folded: map[string]bool{}, contacted: map[string]string{}, typed: map[string]bool{}, told: map[string]time.Time{},
-		windows: newWindows(), keys: newKeymap(),
+		windows: newWindows(), keys: newKeymap(), parks: newParking(),
 	}
 	m.theme = newTheme(m.dark)
 	return m
@@ -138,6 +148,7 @@ func (m *model) load(s session.Snapshot) {
 		}
 	}
 	m.setCalls(s.Calls)
+	m.setPark(readPark(m.account))
 	shown := map[string]bool{}
 	for _, t := range s.Toasts {
 		shown[t.Toast] = true

@@ -123,7 +123,7 @@ func (m *model) click(at tea.Mouse) tea.Cmd {
 	m.message = ""
 	l := &m.layout
 	if full, ok := m.overlay.(fullScreen); ok {
-		return full.click(m, at.Y-l.pane.y)
+		return full.click(m, at.X, at.Y-l.pane.y)
 	}
 	for _, p := range l.toasts {
 		if p.contains(at.X, at.Y) {
@@ -150,6 +150,8 @@ func (m *model) clickList(t target) tea.Cmd {
 		return m.show(t.window)
 	case t.person.URI != "":
 		return m.show(m.windows.open(session.Party{URI: t.person.URI, Display: t.person.Name}))
+	case t.orbit != "":
+		return m.openBoardOn(t.orbit)
 	case t.group:
 		m.folded[t.name] = !m.folded[t.name]
 	}

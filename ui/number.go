@@ -21,16 +21,29 @@ type numberAsk struct {
 	line   editor
 	number string
 	window *window
+	parked string // who is parked there; "" nobody, as far as is known
 }
 
-func (a *numberAsk) prompt() (string, *editor) { return "[d dial, s send, Esc] ", &a.line }
-func (a *numberAsk) edited(*model)             { a.line.clear() }
+func (a *numberAsk) prompt() (string, *editor) {
+	if a.parked != "" {
+		return "[p pick up, d dial, s send, Esc] ", &a.line
+	}
+	return "[d dial, s send, Esc] ", &a.line
+}
+func (a *numberAsk) edited(*model) { a.line.clear() }
 func (a *numberAsk) hint() string {
+	if a.parked != "" {
+		return " p picks up, d dials, s sends it as text.  /pickup and /call are always exact"
+	}
 	return " d dials, s sends it as text; asked once.  /call is always exact"
 }
 
 func (a *numberAsk) box(*model) (string, []string, int) {
-	lines := []string{"d  dial " + a.number}
+	var lines []string
+	if a.parked != "" {
+		lines = append(lines, "p  pick up "+a.parked+", who is parked there")
+	}
+	lines = append(lines, "d  dial "+a.number)
 	if !a.window.home() {
 		lines = append(lines, "s  send it to "+a.window.name+" as text")
 	}
@@ -40,9 +53,14 @@ func (a *numberAsk) box(*model) (string, []string, int) {
 func (a *numberAsk) key(m *model, name string) (tea.Cmd, bool) {
 	dial := name == "d"
 	switch {
+	case name == "p" && a.parked != "":
+		m.overlay = nil
+		m.history.add("/pickup " + a.number)
+		a.window.input.clear()
+		return m.retrieve(a.number, false), true
 	case dial, name == "s" && !a.window.home():
 		m.overlay = nil
-		if !a.window.home() {
+		if !a.window.home() && a.parked == "" {
 			m.dials = &dial
 		}
 		m.history.add(a.number)
@@ -60,10 +78,14 @@ func (a *numberAsk) key(m *model, name string) (tea.Cmd, bool) {
 // number takes a line that is a number alone. ok is false if it is to be sent as text.
 func (m *model) number(w *window) (cmd tea.Cmd, ok bool) {
 	line := strings.TrimSpace(w.input.text)
-	if m.sound == nil || !isNumber(line) {
+	row, parked := m.parkRow(line)
+	if m.sound == nil || !isNumber(line) && !parked {
 		return nil, false
 	}
 	switch {
+	case parked:
+		m.overlay = &numberAsk{number: line, window: w, parked: m.callerOf(row.Caller)}
+		return nil, true
 	case m.dials == nil || w.home():
 		m.overlay = &numberAsk{number: line, window: w}
 		return nil, true

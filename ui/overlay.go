@@ -22,7 +22,7 @@ type overlay interface {
 type fullScreen interface {
 	overlay
 	draw(m *model, body rect) []string
-	click(m *model, row int) tea.Cmd
+	click(m *model, x, row int) tea.Cmd
 	scroll(rows int)
 }
 

@@ -70,6 +70,9 @@ func (m *model) openDial() tea.Cmd {
 // openTransfer asks to whom the call goes, without one the session of messages in the window. Another call means its peer:
 // the two are connected, and this user leaves.
 func (m *model) openTransfer() tea.Cmd {
+	if b, ok := m.overlay.(*broadcast); ok {
+		return b.transfer(m)
+	}
 	if why := m.transferWhy(); why != "" {
 		m.message = why
 		return nil

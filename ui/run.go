@@ -72,7 +72,7 @@ func run(ctx context.Context, cfg Config, options ...tea.ProgramOption) error {
 	if err != nil {
 		return err
 	}
-	m.notify = notify
+	m.notify, m.clipboard = notify, newClipboard(getenv)
 	events := cfg.Endpoint.Subscribe("ui")
 	defer events.Close()
 	m.load(cfg.Endpoint.Snapshot())
@@ -145,6 +145,7 @@ func pull(ctx context.Context, events *fanout.Reader[session.Event], endpoint ac
 func newBatch(events []session.Event, endpoint account) eventsMsg {
 	msg := eventsMsg{events: events}
 	msg.calls, msg.told = callsOf(events, endpoint)
+	msg.park = parkOf(events, endpoint)
 	for _, ev := range events {
 		switch ev.(type) {
 		case session.RegistrationChanged, session.PresenceChanged:

@@ -51,6 +51,16 @@ func (m *model) runLine(line string) tea.Cmd {
 		return m.statsCommand(text("call"))
 	case "call":
 		return m.callCommand(w, text("to"))
+	case "park":
+		return m.parkCommand(text("orbit"), text("note"))
+	case "pickup":
+		anyway, _ := inv.Params["anyway"].(bool)
+		return m.retrieve(text("orbit"), anyway)
+	case "orbits":
+		return m.openBoard()
+	case "broadcast":
+		to, _ := inv.Params["to"].([]string)
+		return m.broadcastCommand(text("orbit"), to)
 	}
 	if inv.Command.Method == "" {
 		m.say(w, inv.Form.Usage()+" is not known to this screen")
@@ -134,6 +144,14 @@ func (m *model) closeWindow(w *window) tea.Cmd {
 		m.message = "a message here is not sent yet"
 		return nil
 	}
+	if r, ok := m.parkedIn(w); ok {
+		return m.closeParked(w, r.Orbit.FriendlyOrbit)
+	}
+	return m.endWindow(w)
+}
+
+// endWindow takes a window away and ends its conversation.
+func (m *model) endWindow(w *window) tea.Cmd {
 	id := w.conversation
 	m.windows.close(w)
 	cmd := tea.Batch(m.show(m.windows.current), m.unwatch(w))

@@ -39,7 +39,7 @@ func (m *model) drawToasts(pane []string) {
 	for i, it := range items {
 		box := m.toastBox(it, w)
 		if row+len(box) > min(room, len(pane)) {
-			if rest := m.toasts.Open() - i; rest > 0 && row > 0 {
+			if rest := m.toasts.Open() - i; rest > 0 && row > 0 && row < len(pane) {
 				text := m.theme.toast.Render(fit(fmt.Sprintf("  and %d more: F2 and F3 act on the first", rest), w))
 				pane[row] = superpose(pane[row], x, text, l.pane.w)
 			}
@@ -73,16 +73,16 @@ func (m *model) drawToastLine(pane []string) {
 func (m *model) toastBox(it toast.Item, w int) []string {
 	ink := m.theme.toast
 	if it.Closed {
-		return []string{m.theme.match.Render(fit(fmt.Sprintf(" -- %s: %s", it.From, it.Line()), w))}
+		return []string{m.theme.match.Render(fit(fmt.Sprintf(" -- %s: %s", it.From, closingLine(it)), w))}
 	}
 	now := m.now()
 	seconds := "─"
 	if s, ok := it.Seconds(now); ok {
 		seconds = fmt.Sprintf("─ %d s ", s)
-	} else if it.Kind == toast.Call {
+	} else if rings(it.Kind) {
 		seconds = "─ " + clock(now.Sub(it.Shown)) + " "
 	}
-	title := fit(toastTitle(it.Toast)+" "+strings.Repeat("─", w), w-2-width(seconds))
+	title := fit(m.toastTitle(it.Toast)+" "+strings.Repeat("─", w), w-2-width(seconds))
 	title = strings.TrimSuffix(title, "…")
 	title += strings.Repeat("─", w-2-width(seconds)-width(title))
 	box := []string{ink.Render("┌" + title + seconds + "┐")}
@@ -92,8 +92,34 @@ func (m *model) toastBox(it toast.Item, w int) []string {
 	return append(box, ink.Render("└"+strings.Repeat("─", w-2)+"┘"))
 }
 
-func toastTitle(t toast.Toast) string {
+// closingLine says what became of a toast.
+func closingLine(it toast.Item) string {
+	switch r := it.Closing.Reason; {
+	case it.Kind == toast.Ringback && r == toast.Accepted:
+		return "you have the call back"
+	case it.Kind == toast.Ringback && (r == toast.Canceled || r == toast.Unanswered):
+		return "not answered here: it waits on"
+	case it.Kind == toast.Ringback && r == toast.AnsweredElsewhere && it.Closing.By == "":
+		return "picked up by somebody else"
+	case it.Kind == toast.Orbit && r == toast.Accepted:
+		return "you pick it up"
+	case it.Kind == toast.Orbit && r == toast.AnsweredElsewhere && it.Closing.By != "":
+		return "picked up by " + it.Closing.By
+	case it.Kind == toast.Orbit && (r == toast.Canceled || r == toast.Unanswered || r == toast.AnsweredElsewhere):
+		return "the parked call is gone"
+	}
+	return it.Line()
+}
+
+func (m *model) toastTitle(t toast.Toast) string {
 	switch t.Kind {
+	case toast.Ringback:
+		if text := strings.Join(strings.Fields(t.Text), " "); text != "" {
+			return " " + text
+		}
+		return " BACK from park"
+	case toast.Orbit:
+		return " PARK " + m.parks.orbits[t.ID] + " told by " + t.From
 	case toast.Call:
 		return " CALL from " + t.From
 	case toast.Missed:
@@ -107,13 +133,16 @@ func toastTitle(t toast.Toast) string {
 const maxToastText = 3
 
 func (m *model) toastLines(t toast.Toast, w int) []string {
-	if t.Kind == toast.Call || t.Kind == toast.Missed {
+	if rings(t.Kind) || t.Kind == toast.Missed {
 		return m.callToastLines(t, w)
 	}
 	lines, cut := wrap("\""+strings.Join(strings.Fields(t.Text), " ")+"\"", w, maxToastText)
 	if cut {
 		last := len(lines) - 1
 		lines[last] = strings.TrimRight(fit(lines[last]+"…\"", w), " ")
+	}
+	if t.Kind == toast.Orbit {
+		return append(lines, pack(m.labels(t), w)...)
 	}
 	now := m.now()
 	lines = append(lines, m.toastKeys(t, w))
@@ -215,6 +244,13 @@ func (m *model) toastShown(t session.ToastShown) {
 	dialled := ""
 	if a, _ := shortAddress(t.From.URI); a != from {
 		dialled = a
+	}
+	if t.Orbit != "" {
+		orbit := plaintext.Line(t.Orbit, maxName)
+		m.parks.orbits[t.Toast] = orbit
+		if toast.Kind(t.Kind) == toast.Ringback && t.Call != "" {
+			m.parks.backs[t.Call] = orbit
+		}
 	}
 	m.toasts.Push(toast.Toast{
 		ID: t.Toast, Kind: toast.Kind(t.Kind), Conversation: t.Conversation, Call: t.Call, From: from, Address: dialled, Text: plaintext.Text(t.Text, maxText),

@@ -9,12 +9,14 @@ import (
 	"offhook/session"
 )
 
-// eventsMsg is a batch of the session's events. account is set if they may have changed it, calls if told.
+// eventsMsg is a batch of the session's events. account and park are set if they may have
+// changed them, calls if told.
 type eventsMsg struct {
 	events  []session.Event
 	account *session.Account
 	calls   []session.CallInfo
 	told    bool
+	park    *parkView // nil: as before
 }
 
 // snapshotMsg is the state of the session after events were lost.
@@ -90,6 +92,12 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.onCompletion(msg)
 	case peopleMsg:
 		m.onPeople(msg)
+	case parkedMsg:
+		m.onParked(msg)
+	case retrievedMsg:
+		cmd = m.onRetrieved(msg)
+	case announcedMsg:
+		m.onAnnounced(msg)
 	case quitMsg:
 		return m, tea.Quit
 	}
@@ -106,6 +114,9 @@ func (m *model) schedule() tea.Cmd {
 	}
 	if w := m.windows.current; now.Before(w.composing) && w.composing.Before(next) {
 		next = w.composing
+	}
+	if at := m.nextCount(); !at.IsZero() && at.Before(next) {
+		next = at
 	}
 	if at := m.detachAt(); !at.IsZero() && at.After(now) && at.Before(next) {
 		next = at

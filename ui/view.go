@@ -27,7 +27,7 @@ func (m *model) View() tea.View {
 // screen returns the rows of the screen and where the cursor is.
 func (m *model) screen() (rows []string, x, y int) {
 	label, e := m.prompt()
-	m.layout = arrange(m.width, m.height, e.lines(label, max(1, m.width)), m.barRows())
+	m.layout = arrange(m.width, m.height, e.lines(label, max(1, m.width)), m.barRows(), len(m.calls) > 0 || len(m.parks.rows) > 0)
 	l := &m.layout
 	input, x, y := e.draw(label, l.width, l.input.h)
 	x, y = min(x, l.width-1), y+l.input.y
@@ -90,9 +90,16 @@ func (m *model) drawBody() []string {
 func (m *model) drawPane(r rect) []string {
 	w := m.windows.current
 	d := newThreadStyle(r.w, &m.theme)
-	h := m.threadRows(r.h)
+	parked := m.parkedLines(w, r.w)
+	if r.h < 8+len(parked) {
+		parked = nil
+	}
+	h := m.threadRows(r.h - len(parked))
 	rows, _ := w.thread.draw(h, d)
-	if h < r.h {
+	for _, line := range parked {
+		rows = append(rows, m.theme.active.Render(fit(" "+line, r.w)))
+	}
+	if len(rows) < r.h {
 		last := strings.Repeat(" ", r.w)
 		if m.now().Before(w.composing) {
 			last = spread("", m.theme.plain.Render(fitRight(w.shortName()+" is typing...", r.w-2))+"  ", r.w)
@@ -197,6 +204,16 @@ func (m *model) devicesWord() string {
 }
 
 func (m *model) drawStatus() string {
+	status, _ := m.statusText()
+	right := ""
+	if !m.mouse {
+		right = "mouse off "
+	}
+	return m.theme.bar.Render(spread(status, right, m.width))
+}
+
+// statusText is the status row, and whether the count-down of parked calls has room in it.
+func (m *model) statusText() (status string, counts bool) {
 	w := m.windows.current
 	fields := []string{fmt.Sprintf(" [%d] %s", w.number, w.name)}
 	if !w.home() {
@@ -218,21 +235,22 @@ func (m *model) drawStatus() string {
 	if len(acts) > 0 {
 		fields = append(fields, "Act: "+strings.Join(acts, " "))
 	}
+	parked := m.parkSummary()
+	if parked != "" {
+		fields = append(fields, parked)
+	}
 	if n := w.thread.more(newThreadStyle(m.layout.pane.w, &m.theme)); n > 0 {
 		fields = append(fields, fmt.Sprintf("-MORE(%d)-", n))
 	}
 	if h := m.worst(); h != nil {
 		fields = append(fields, "! "+h.Text)
 	}
-	status := fields[0]
+	status = fields[0]
 	for i, field := range fields[1:] {
 		status += strings.Repeat(" ", min(2+i, 3)) + field
+		counts = counts || field == parked && parked != "" && width(status) < m.width
 	}
-	right := ""
-	if !m.mouse {
-		right = "mouse off "
-	}
-	return m.theme.bar.Render(spread(status, right, m.width))
+	return status, counts
 }
 
 // worst is the health condition to show: the first error, else the first warning.
@@ -248,6 +266,9 @@ func (m *model) worst() *session.HealthChanged {
 }
 
 func sessionWord(w *window) string {
+	if w.state == session.ConversationParked {
+		return "PARKED"
+	}
 	switch w.callState {
 	case session.Established:
 		return "session IM"

@@ -7,14 +7,17 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// The work column stands at the right of a wide screen while there are calls: two rows for each of them, where the bar has
-// room for the words of one.
+// The work column stands at the right of a wide screen while there are calls or something is parked: two rows for each call,
+// where the bar has room for the words of one, and the park board below them.
 
 // drawWork draws the column. A click on a call shows its window.
 func (m *model) drawWork(r rect) []string {
-	rows := []string{
-		m.theme.heading.Render(spread(" CALLS", "Ctrl-X n next ", r.w)),
-		m.theme.dim.Render(strings.Repeat("─", r.w)),
+	var rows []string
+	if len(m.calls) > 0 {
+		rows = []string{
+			m.theme.heading.Render(spread(" CALLS", "Ctrl-X n next ", r.w)),
+			m.theme.dim.Render(strings.Repeat("─", r.w)),
+		}
 	}
 	for _, c := range m.calls {
 		for _, text := range m.workRows(c, r.w) {
@@ -26,6 +29,17 @@ func (m *model) drawWork(r rect) []string {
 			m.layout.bars = append(m.layout.bars, barPlace{rect{r.x, r.y + len(rows), r.w, 1}, show})
 			rows = append(rows, style.Render(fit(text, r.w)))
 		}
+	}
+	if len(rows) > 0 {
+		rows = append(rows, strings.Repeat(" ", r.w))
+	}
+	board, orbits := m.workBoard(rect{r.x, r.y + len(rows), r.w, r.h - len(rows)})
+	for i, text := range board {
+		if orbit := orbits[i]; orbit != "" {
+			show := func(m *model) tea.Cmd { return m.openBoardOn(orbit) }
+			m.layout.bars = append(m.layout.bars, barPlace{rect{r.x, r.y + len(rows), r.w, 1}, show})
+		}
+		rows = append(rows, text)
 	}
 	for len(rows) < r.h {
 		rows = append(rows, strings.Repeat(" ", r.w))
