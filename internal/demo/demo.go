@@ -31,6 +31,9 @@ type Pace struct {
 	Letter time.Duration // for each letter typed; default 35 ms, at most 3 s for a message
 	Ring   time.Duration // until a call is answered; default 2 s
 	Greet  time.Duration // from alice's sign-in to carol's first message; default 4 s
+	PickUp time.Duration // from being told of a parked call to picking it up; default 4 s
+	Talk   time.Duration // with a call that was picked up, or has come back; default 12 s
+	Parked time.Duration // until a parked call comes back to who has parked it; default 45 s
 }
 
 // Demo is a running server with its robots.
@@ -47,6 +50,8 @@ type Demo struct {
 	carol  *robot
 	dave   *robot
 	echo   *robot
+	mary   *robot
+	peter  *robot
 	lab    *lab
 	stop   context.CancelFunc
 	work   sync.WaitGroup
@@ -74,8 +79,12 @@ func (d *Demo) start(ctx, life context.Context, cfg Config) error {
 	d.carol = newRobot(d, "carol", d.ring, &musicBox{})
 	d.dave = newRobot(d, "dave", d.catchUp, &musicBox{})
 	d.echo = newRobot(d, "echo", parrotTalk, &parrot{})
+	d.mary = newRobot(d, "mary", holdTheLine, &musicBox{semitones: -5})
+	d.peter = newRobot(d, "peter", holdTheLine, &musicBox{semitones: -12})
 	d.lab = newLab(d)
-	for _, begin := range []func(context.Context, context.Context) error{d.bob.signIn, d.carol.signIn, d.echo.signIn, d.lab.on} {
+	for _, begin := range []func(context.Context, context.Context) error{
+		d.bob.signIn, d.carol.signIn, d.echo.signIn, d.mary.signIn, d.peter.signIn, d.lab.on,
+	} {
 		if err := begin(ctx, life); err != nil {
 			return err
 		}
@@ -101,6 +110,7 @@ func (d *Demo) startServer(ctx context.Context, cfg Config) error {
 		}
 		s, err := server.New(server.Config{
 			Listen: listen, Domain: Domain, Open: true, StateDir: cfg.StateDir, Logger: cfg.Logger.With("host", "server"),
+			Park: &server.ParkConfig{Timeout: d.pace.Parked, Quarantine: orbitRests, RingFor: recallRings},
 		})
 		if err != nil {
 			return err
@@ -142,7 +152,7 @@ func freePort() ([]sipua.Listener, int, error) {
 // Close signs everybody out and stops the server. It may be called on a Demo that did not start whole.
 func (d *Demo) Close(ctx context.Context) error {
 	var all sync.WaitGroup
-	for _, r := range []*robot{d.bob, d.carol, d.dave, d.echo} {
+	for _, r := range []*robot{d.bob, d.carol, d.dave, d.echo, d.mary, d.peter} {
 		if r != nil {
 			all.Go(func() { r.signOut(ctx) })
 		}
@@ -171,6 +181,15 @@ func (p Pace) orDefault() Pace {
 	}
 	if p.Greet == 0 {
 		p.Greet = 4 * time.Second
+	}
+	if p.PickUp == 0 {
+		p.PickUp = 4 * time.Second
+	}
+	if p.Talk == 0 {
+		p.Talk = 12 * time.Second
+	}
+	if p.Parked == 0 {
+		p.Parked = 45 * time.Second
 	}
 	return p
 }

@@ -71,7 +71,10 @@ func visit(t *testing.T) (*Demo, *person) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	quick := Pace{Read: time.Millisecond, Letter: time.Microsecond, Ring: 50 * time.Millisecond, Greet: 100 * time.Millisecond}
+	quick := Pace{
+		Read: time.Millisecond, Letter: time.Microsecond, Ring: 50 * time.Millisecond, Greet: 100 * time.Millisecond,
+		PickUp: 50 * time.Millisecond, Talk: 500 * time.Millisecond, Parked: 10 * time.Second,
+	}
 	d, err := Start(ctx, Config{StateDir: t.TempDir(), Pace: quick})
 	if err != nil {
 		t.Fatal(err)

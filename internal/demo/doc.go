@@ -14,6 +14,9 @@
 //   - LAB-PC is a second device of alice's own. It never clicks: it accepts messages when the election makes it, and calls
 //     ring on it unanswered. Any robot obeys "lab active", "lab idle", "lab off", "lab on" and "lab unplug": the last one
 //     makes it a machine whose cable was pulled, which the server still believes to be there.
+//   - mary and peter are customers. Mary calls when a robot is told "mary", for alice to park her: carol, bob or dave pick her
+//     up when they are told her number; told "mary hangs up" she does, and bob parks peter on the number that was hers.
+//     "park one" has bob park peter and announce him to alice. The park service is the server's, with short times.
 //   - dave is known and not there. What is sent to him is stored, and delivered in order when somebody tells a robot
 //     "wake dave".
 //

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -35,7 +36,7 @@ type robot struct {
 func newRobot(d *Demo, user string, behave behaviour, says talk) *robot {
 	r := &robot{demo: d, name: user, behave: behave, talk: says, log: d.log.With("host", user)}
 	r.config = session.Config{
-		AOR: "sip:" + user + "@" + Domain, DisplayName: names[user], DeviceName: user + "'s desk",
+		AOR: "sip:" + user + "@" + Domain, DisplayName: cmp.Or(names[user], customers[user]), DeviceName: user + "'s desk",
 		Instance: "urn:uuid:0ff40000-0000-4000-8000-" + hex.EncodeToString([]byte(user + "\x00\x00\x00\x00\x00"))[:12],
 		Server:   d.Server, Credentials: anybody(user), Logger: r.log, UserAgent: "offhook demo",
 	}
@@ -107,7 +108,8 @@ func (r *robot) current() *session.Endpoint {
 	return r.endpoint
 }
 
-// read takes events: it clicks every toast, messages at once, as robots do, and hands messages to answer.
+// read takes events: it clicks every toast, messages at once, as robots do, and hands messages to answer. What is parked
+// somewhere is taken up by who reads the message that says so.
 func (r *robot) read(ctx context.Context, e *session.Endpoint, events *fanout.Reader[session.Event], inbox chan<- session.Message) {
 	defer events.Close()
 	defer close(inbox)
@@ -122,8 +124,8 @@ func (r *robot) read(ctx context.Context, e *session.Endpoint, events *fanout.Re
 		for _, event := range batch {
 			switch ev := event.(type) {
 			case session.ToastShown:
-				if call, ok := e.FindToast(ev.Toast); ok {
-					clicks.Go(func() { r.accept(ctx, call) })
+				if call, ok := e.FindToast(ev.Toast); ok && ev.Kind != "orbit" {
+					clicks.Go(func() { r.accept(ctx, call, ev.Kind == "ringback") })
 				}
 			case session.MessageChanged:
 				if ev.Direction != session.Inbound || answered[ev.ID] {
@@ -139,13 +141,18 @@ func (r *robot) read(ctx context.Context, e *session.Endpoint, events *fanout.Re
 	}
 }
 
-// accept takes what is offered; a call rings for a moment before.
-func (r *robot) accept(ctx context.Context, call session.Call) {
+// accept takes what is offered; a call rings for a moment before. One that has come back from where it was parked is
+// ended after a while, for nobody else will.
+func (r *robot) accept(ctx context.Context, call session.Call, back bool) {
 	if call.Kind() == "audio" && !sleep(ctx, r.demo.pace.Ring) {
 		return
 	}
 	if err := call.Accept(ctx); err != nil {
 		r.log.Info("accept", "err", err) // it was cancelled, or accepted meanwhile
+		return
+	}
+	if back {
+		r.talkFor(ctx, call)
 	}
 }
 
@@ -160,8 +167,11 @@ func (r *robot) answer(ctx context.Context, e *session.Endpoint, inbox <-chan se
 		if !sleep(ctx, r.demo.pace.Read) {
 			return
 		}
-		reply := r.demo.command(ctx, m.Text)
-		if reply == "" {
+		reply, parked := r.parkNews(ctx, e, m)
+		if !parked {
+			reply = r.demo.command(ctx, m.Text)
+		}
+		if !parked && reply == "" {
 			reply = r.behave(ctx, r, m)
 		}
 		if reply != "" && !r.say(ctx, c, reply) {

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,9 +12,8 @@ import (
 
 // hints is what the home window suggests, in lines that fit beside the lists of an 80-column screen.
 var hints = []string{
-	"You are Alice, signed in on this terminal and on LAB-PC.",
-	"Everybody else here is a robot. Carol will write soon:",
-	"type an answer or press F2 to take it on this device.",
+	"You are Alice, signed in here and on LAB-PC. All others",
+	"are robots. Carol will write soon: answer, or press F2.",
 	"",
 	"/msg bob hello",
 	"    Bob answers, and you see him type.",
@@ -21,23 +21,25 @@ var hints = []string{
 	"    Carol opens a new session to both of your devices.",
 	"/call echo",
 	"    It says what you say, a second later. F3 hangs up.",
-	"/msg carol call me",
-	"    Both devices ring; F2 answers here. She plays a tune.",
-	"/msg bob lab active",
-	"    Somebody sits down at LAB-PC: it will take the next.",
-	"/msg bob lab unplug",
-	"    Its cable is pulled: this device will take over.",
-	"/msg dave are you in",
-	"    Dave is away; the server keeps the message.",
-	"/msg bob wake dave",
-	"    Dave signs in and gets it.",
+	"/msg bob mary",
+	"    A customer calls. F2 answers, F5 parks her.",
+	"/broadcast carol",
+	"    Carol gets her number and picks her up. Tell nobody,",
+	"    and after 45 seconds she is back, on this device.",
+	"/msg bob mary hangs up",
+	"    Another call has her number: F6 gets you no stranger.",
+	"/msg bob park one",
+	"    Bob parks a call for you: F6, its number, Enter.",
 	"/msg bob help",
-	"    What all robots understand. F1 is this program's help.",
+	"    More, also about LAB-PC. F1 is this program's help.",
 }
 
 const help = "I am a robot. Anybody here understands:\n" +
 	"ring me | ring me in 20 - carol opens a new IM session to all your devices\n" +
 	"call me | call me in 20 - carol calls: they ring until you answer on one\n" +
+	"mary - a customer calls you: F2 answers, F5 parks her\n" +
+	"mary hangs up - once you have parked her; somebody else is parked on her number then\n" +
+	"park one - bob parks a call for you and tells you its number\n" +
 	"lab active | lab idle - your other device LAB-PC is in use, or is not\n" +
 	"lab off | lab on - it signs out, or in\n" +
 	"lab unplug | lab plug - its network cable\n" +
@@ -96,6 +98,8 @@ func (d *Demo) command(ctx context.Context, text string) string {
 		return ""
 	case words[0] == "help":
 		return help
+	case slices.Contains(parkWords, strings.Join(words, " ")):
+		return d.parkCommand(ctx, strings.Join(words, " "))
 	case words[0] == "lab" && len(words) == 2:
 		return d.labCommand(ctx, words[1])
 	case len(words) == 2 && words[0] == "wake" && words[1] == "dave":

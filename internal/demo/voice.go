@@ -132,6 +132,8 @@ type musicBox struct {
 	note, at int     // which note, and the sample of it
 	phase    float64 // of the sine, in radians
 	step     float64 // of the phase, for this note
+
+	semitones int // how much higher than written
 }
 
 func (m *musicBox) exchange(in, _ []int16) {
@@ -139,7 +141,7 @@ func (m *musicBox) exchange(in, _ []int16) {
 		n := melody[m.note]
 		length := n.eighths * eighth
 		if m.at == 0 {
-			m.step = concertA * math.Pow(2, float64(n.pitch)/12)
+			m.step = concertA * math.Pow(2, float64(n.pitch+m.semitones)/12)
 		}
 		in[i] = 0
 		if n.pitch != pause {
