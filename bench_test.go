@@ -2,13 +2,19 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"offhook/internal/sipua"
 )
 
 // built returns the program as a user has it: the test binary is another program, with another start.
@@ -91,4 +97,99 @@ func residentMB(b *testing.B, pid int) float64 {
 		}
 	}
 	return 0
+}
+
+// BenchmarkPark measures the two keys of call park between real processes: from the key that parks to the number of the
+// orbit, and from the number to the first sound of the caller.
+func BenchmarkPark(b *testing.B) {
+	b.Setenv("OFFHOOK_BIN", built(b))
+	x := startServer(b, "--quarantine", "0s")
+	person := func(name string) *process {
+		return x.endpoint(b, name, name, "--mic", "tone:440", "--speaker", "discard", "--media-listen", "127.0.0.1:0", "--answer", "auto")
+	}
+	mary, bob, carol := person("mary"), person("bob"), person("carol")
+	var park, pickup []time.Duration
+	done := map[any]bool{}
+	for b.Loop() {
+		b.StopTimer()
+		mary.call(10*time.Second, "call.dial", "to", "bob")
+		call := bob.newCall(done)
+		done[call] = true
+		time.Sleep(300 * time.Millisecond) // wall clock: the call has settled
+		b.StartTimer()
+		at := time.Now()
+		orbit := bob.call(10*time.Second, "park.park", "call", call)
+		park = append(park, time.Since(at))
+		heard := len(carol.events("call.media"))
+		at = time.Now()
+		got := carol.call(10*time.Second, "park.retrieve", "orbit", orbit["friendly_orbit"])
+		carol.expect("sound of mary", 10*time.Second, func(o map[string]any) bool {
+			params, _ := o["params"].(map[string]any)
+			return params["type"] == "call.media" && params["call"] == got["call"] && params["heard"] == true
+		})
+		pickup = append(pickup, time.Since(at))
+		b.StopTimer()
+		if len(carol.events("call.media")) == heard {
+			b.Fatal("no sound")
+		}
+		carol.call(10*time.Second, "call.hangup", "call", got["call"])
+		mary.event(5*time.Second, "call.state", "kind", "audio", "state", "Terminated")
+		b.StartTimer()
+	}
+	report := func(all []time.Duration, name string) {
+		slices.Sort(all)
+		b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, name+"-ms-p50")
+		b.ReportMetric(float64(all[len(all)*95/100].Microseconds())/1000, name+"-ms-p95")
+	}
+	report(park, "park")
+	report(pickup, "pickup")
+}
+
+// BenchmarkParkedCalls measures what parked calls cost one server process: resident memory, and processor time while all of
+// them hear music. An iteration is ten seconds; run it with -benchtime 1x.
+func BenchmarkParkedCalls(b *testing.B) {
+	b.Setenv("OFFHOOK_BIN", built(b))
+	for _, codec := range []struct{ name, lines string }{
+		{"pcmu", "m=audio %d RTP/AVP 0\r\n"},
+		{"g722", "m=audio %d RTP/AVP 9\r\n"},
+		{"opus", "m=audio %d RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n"},
+	} {
+		b.Run(codec.name, func(b *testing.B) { parkedCalls(b, 500, codec.lines) })
+	}
+}
+
+func parkedCalls(b *testing.B, calls int, description string) {
+	x := startServer(b, "--orbits", "1000-1999", "--park-timeout", "10m")
+	caller := x.agent(b, "caller", sipua.Mux{})
+	time.Sleep(2 * time.Second) // wall clock: what starts has settled
+	before := residentMB(b, x.cmd.Process.Pid)
+	for i := range calls {
+		media, err := net.ListenPacket("udp", "127.0.0.1:0") // whatever comes is left in it
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = media.Close() })
+		body := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n" +
+			fmt.Sprintf(description, media.LocalAddr().(*net.UDPAddr).Port)
+		to, err := sipua.ParseURI("sip:park@example.test")
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _, err = caller.Invite(b.Context(), sipua.InviteOptions{
+			Target: to, ContentType: "application/sdp", Body: []byte(body),
+			Headers: []sip.Header{sip.NewHeader("Referred-By", fmt.Sprintf("<sip:parker%d@example.test>", i/5))}, // RFC 3892 §2.1
+		})
+		if err != nil {
+			b.Fatalf("call %d: %v", i, err)
+		}
+	}
+	const while = 10 * time.Second
+	var spent time.Duration
+	for b.Loop() {
+		start := processorTime(b, x.cmd.Process.Pid)
+		time.Sleep(while) // wall clock: this is what is measured
+		spent += processorTime(b, x.cmd.Process.Pid) - start
+	}
+	b.ReportMetric(100*spent.Seconds()/(while.Seconds()*float64(b.N)), "%core")
+	b.ReportMetric((residentMB(b, x.cmd.Process.Pid)-before)*1024/float64(calls), "KB/call")
 }

@@ -148,6 +148,8 @@ type headlessCommand struct {
 	MediaListen     string        `placeholder:"HOST:PORT" help:"Local address for RTP; port 0 picks one, FIRST-LAST is a range."`
 	Answer          string        `placeholder:"HOW" enum:",manual,auto" default:"" help:"Audio calls wait (manual) or are answered at once (auto)."`
 	Codecs          []string      `placeholder:"LIST" help:"Codecs to offer and accept, best first: opus,g722,pcmu,pcma."`
+	ParkServer      string        `placeholder:"URI" help:"Park service: sip:park@example.org, which is the default for that domain, or off."`
+	ParkStrategy    string        `placeholder:"HOW" enum:",auto,rfc5359,asterisk,attended" default:"" help:"How to park: rfc5359, asterisk or attended; auto finds out."`
 	SRTP            string        `name:"srtp" placeholder:"HOW" enum:",off,opportunistic,required" default:"" help:"Encryption of media: off, opportunistic or required."`
 }
 
@@ -200,6 +202,8 @@ func (c *headlessCommand) override(settings *config.Config) {
 		{c.MediaListen, &audio.MediaListen},
 		{c.Answer, &audio.Answer},
 		{c.SRTP, &audio.SRTP},
+		{c.ParkServer, &settings.Park.Server},
+		{c.ParkStrategy, &settings.Park.Strategy},
 	} {
 		if f.flag != "" {
 			*f.value = f.flag

@@ -27,6 +27,15 @@ type serverCommand struct {
 	Domain    string `placeholder:"DOMAIN" help:"The domain it serves; by default the host it listens on."`
 	Users     string `xor:"who" placeholder:"FILE" help:"File with the users."`
 	Open      bool   `xor:"who" help:"Anybody on loopback may register; refused on other addresses."`
+
+	NoPark           bool          `name:"no-park" help:"No call park."`
+	Orbits           string        `default:"701-720" placeholder:"FIRST-LAST" help:"The numbers of call park, 701-720 by default."`
+	ParkTimeout      time.Duration `default:"90s" placeholder:"DURATION" help:"How long a call is parked before it rings back at who parked it: 10s to 10m, 90s by default."`
+	RingFor          time.Duration `default:"30s" placeholder:"DURATION" help:"How long it rings back, 30s by default."`
+	RingbackAttempts int           `default:"2" placeholder:"N" help:"How often it rings back, 2 by default."`
+	Fallback         string        `placeholder:"URI" help:"User who has the call when nobody wanted it; without one the caller is told and hung up on."`
+	Quarantine       time.Duration `default:"30s" placeholder:"DURATION" help:"How long a number rests before another call is parked on it, 30s by default; 0s for not at all."`
+	MOH              string        `name:"moh" placeholder:"FILE" help:"Music on hold, a WAV file of at most five minutes; without one the program makes some."`
 }
 
 // ready is the line that tells that the server serves.
@@ -34,6 +43,28 @@ type ready struct {
 	Ready  bool     `json:"ready"`
 	SIP    []string `json:"sip"`
 	Domain string   `json:"domain"`
+	Park   string   `json:"park,omitempty"`
+	Orbits string   `json:"orbits,omitempty"`
+}
+
+// park is what the flags say of call park.
+func (c *serverCommand) park() (*server.ParkConfig, error) {
+	for flag, d := range map[string]time.Duration{"park-timeout": c.ParkTimeout, "ring-for": c.RingFor} {
+		if d <= 0 { // where a duration that is not given means the default
+			return nil, fmt.Errorf("%w: --%s: %v is not a time to wait", errUsage, flag, d)
+		}
+	}
+	if c.Quarantine < 0 || c.RingbackAttempts < 1 {
+		return nil, fmt.Errorf("%w: --quarantine cannot be less than 0s, nor --ringback-attempts less than 1", errUsage)
+	}
+	cfg := &server.ParkConfig{
+		Off: c.NoPark, Orbits: c.Orbits, Timeout: c.ParkTimeout, Quarantine: c.Quarantine, Attempts: c.RingbackAttempts,
+		RingFor: c.RingFor, Fallback: c.Fallback, MusicFile: c.MOH,
+	}
+	if c.Quarantine == 0 {
+		cfg.Quarantine = -1
+	}
+	return cfg, nil
 }
 
 func (c *serverCommand) Run(ctx context.Context, common *Common, s *streams) error {
@@ -42,6 +73,10 @@ func (c *serverCommand) Run(ctx context.Context, common *Common, s *streams) err
 	}
 	if _, err := net.ResolveUDPAddr("udp", c.Listen); err != nil {
 		return fmt.Errorf("%w: --listen: %w; expected host:port, e.g. 127.0.0.1:5060", errUsage, err)
+	}
+	park, err := c.park()
+	if err != nil {
+		return err
 	}
 	paths, err := common.paths()
 	if err != nil {
@@ -53,7 +88,7 @@ func (c *serverCommand) Run(ctx context.Context, common *Common, s *streams) err
 	}
 	cfg := server.Config{
 		Listen: headless.Listeners(c.Listen), Domain: c.Domain, Users: c.Users, Open: c.Open,
-		StateDir: paths.State, Logger: log, Trace: trace,
+		StateDir: paths.State, Logger: log, Trace: trace, Park: park,
 	}
 	if c.TLSListen != "" {
 		certificate, err := tlsConfig(c.TLSCert, c.TLSKey)
@@ -70,7 +105,7 @@ func (c *serverCommand) Run(ctx context.Context, common *Common, s *streams) err
 	if err := srv.Start(ctx); err != nil {
 		return err
 	}
-	if err := json.NewEncoder(s.out).Encode(ready{true, srv.Addrs(), srv.Domain()}); err != nil {
+	if err := json.NewEncoder(s.out).Encode(ready{true, srv.Addrs(), srv.Domain(), srv.Park(), srv.Orbits()}); err != nil {
 		return err
 	}
 	<-ctx.Done()

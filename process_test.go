@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"offhook/internal/sipua"
 )
 
 // asOffhook makes the test binary behave as the program: tests run it again with this variable set. OFFHOOK_BIN names a
@@ -183,6 +186,17 @@ func (p *process) events(kind string) []map[string]any {
 	return all
 }
 
+// newCall waits for an established audio call that is none of those that are known.
+func (p *process) newCall(known map[any]bool) (id any) {
+	p.t.Helper()
+	p.expect("established call", 10*time.Second, func(o map[string]any) bool {
+		params, _ := o["params"].(map[string]any)
+		id = params["call"]
+		return params["type"] == "call.state" && params["kind"] == "audio" && params["state"] == "Established" && !known[id]
+	})
+	return id
+}
+
 // ask sends a request and does not wait; params are "name", value pairs.
 func (p *process) ask(method string, params ...any) (id int) {
 	p.t.Helper()
@@ -261,16 +275,17 @@ type exchange struct {
 	*process
 	address string
 	state   string
+	more    []string // arguments
 }
 
 // startServer runs a server for anybody on a free port.
-func startServer(t testing.TB) *exchange {
+func startServer(t testing.TB, more ...string) *exchange {
 	t.Helper()
 	address, err := freeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &exchange{address: address, state: t.TempDir()}
+	x := &exchange{address: address, state: t.TempDir(), more: more}
 	x.run(t)
 	return x
 }
@@ -278,7 +293,10 @@ func startServer(t testing.TB) *exchange {
 // run starts the server, again after a kill, and waits until it is ready.
 func (x *exchange) run(t testing.TB) {
 	t.Helper()
-	x.process = start(t, "server", "server", "--open", "--listen", x.address, "--domain", "example.test", "--state-dir", x.state)
+	args := append([]string{
+		"server", "--open", "--listen", x.address, "--domain", "example.test", "--state-dir", x.state,
+	}, x.more...)
+	x.process = start(t, "server", args...)
 	ready := x.expect("ready line", 10*time.Second, func(o map[string]any) bool { return o["ready"] == true })
 	listens, _ := ready.object["sip"].([]any)
 	for _, want := range []string{"udp:" + x.address, "tcp:" + x.address} {
@@ -315,4 +333,43 @@ func freeAddress() (string, error) {
 		}
 	}
 	return "", errors.New("no port is free for UDP and TCP")
+}
+
+// agent signs in a user agent that runs in this process and does nothing but what a test makes it do.
+func (x *exchange) agent(t testing.TB, user string, mux sipua.Mux) *sipua.Agent {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	stack, err := sipua.NewStack(ctx, sipua.StackConfig{Listeners: []sipua.Listener{{Network: "udp", Address: "127.0.0.1:0"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	aor, err1 := sipua.ParseURI("sip:" + user + "@example.test")
+	server, err2 := sipua.ParseURI("sip:" + x.address + ";transport=udp")
+	agent, err := sipua.NewAgent(sipua.AgentConfig{Stack: stack, AOR: aor, Server: server})
+	if err := errors.Join(err, err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	agent.Serve(mux)
+	registered, done := make(chan struct{}, 16), make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = agent.Register(ctx, time.Hour, func(s sipua.RegistrationState) { // ends with ctx
+			if s.State == "registered" {
+				registered <- struct{}{}
+			}
+		})
+	}()
+	select {
+	case <-registered:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%s could not sign in", user)
+	}
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		if err := errors.Join(agent.Close(), stack.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return agent
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,10 +155,10 @@ func checkTone(t *testing.T, file string, length, stood time.Duration) {
 func count(d time.Duration) int { return int(d * device.Rate / time.Second) }
 
 // keep copies a file to where a person can listen to it.
-func keep(t *testing.T, file string) {
+func keep(t testing.TB, file string) {
 	data, err := os.ReadFile(file)
 	if err == nil {
-		to := filepath.Join(os.TempDir(), "offhook-"+filepath.Base(t.Name())+"-"+filepath.Base(file))
+		to := filepath.Join(os.TempDir(), "offhook-"+filepath.Base(strings.ReplaceAll(t.Name(), " ", "_"))+"-"+filepath.Base(file))
 		if err = os.WriteFile(to, data, 0o600); err == nil {
 			t.Logf("kept as %s", to)
 		}

@@ -23,6 +23,14 @@ complete -c offhook -n '__fish_seen_subcommand_from server' -l tls-key -d 'PEM f
 complete -c offhook -n '__fish_seen_subcommand_from server' -l domain -d 'The domain it serves; by default the host it listens on.' -x
 complete -c offhook -n '__fish_seen_subcommand_from server' -l users -d 'File with the users.' -r -F
 complete -c offhook -n '__fish_seen_subcommand_from server' -l open -d 'Anybody on loopback may register; refused on other addresses.'
+complete -c offhook -n '__fish_seen_subcommand_from server' -l no-park -d 'No call park.'
+complete -c offhook -n '__fish_seen_subcommand_from server' -l orbits -d 'The numbers of call park, 701-720 by default.' -x
+complete -c offhook -n '__fish_seen_subcommand_from server' -l park-timeout -d 'How long a call is parked before it rings back at who parked it: 10s to 10m, 90s by default.' -x
+complete -c offhook -n '__fish_seen_subcommand_from server' -l ring-for -d 'How long it rings back, 30s by default.' -x
+complete -c offhook -n '__fish_seen_subcommand_from server' -l ringback-attempts -d 'How often it rings back, 2 by default.' -x
+complete -c offhook -n '__fish_seen_subcommand_from server' -l fallback -d 'User who has the call when nobody wanted it; without one the caller is told and hung up on.' -x
+complete -c offhook -n '__fish_seen_subcommand_from server' -l quarantine -d 'How long a number rests before another call is parked on it, 30s by default; 0s for not at all.' -x
+complete -c offhook -n '__fish_seen_subcommand_from server' -l moh -d 'Music on hold, a WAV file of at most five minutes; without one the program makes some.' -r -F
 complete -c offhook -n '__fish_seen_subcommand_from headless' -l aor -d 'Address of record: sip:alice@example.org.' -x
 complete -c offhook -n '__fish_seen_subcommand_from headless' -l password-command -d 'Shell command that prints the password.' -x
 complete -c offhook -n '__fish_seen_subcommand_from headless' -l password-file -d 'File with the password; only you may be able to read it.' -r -F
@@ -38,6 +46,8 @@ complete -c offhook -n '__fish_seen_subcommand_from headless' -l speaker -d 'Whe
 complete -c offhook -n '__fish_seen_subcommand_from headless' -l media-listen -d 'Local address for RTP; port 0 picks one, FIRST-LAST is a range.' -x
 complete -c offhook -n '__fish_seen_subcommand_from headless' -l answer -d 'Audio calls wait (manual) or are answered at once (auto).' -x -a 'manual auto'
 complete -c offhook -n '__fish_seen_subcommand_from headless' -l codecs -d 'Codecs to offer and accept, best first: opus,g722,pcmu,pcma.' -x
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l park-server -d 'Park service: sip:park@example.org, which is the default for that domain, or off.' -x
+complete -c offhook -n '__fish_seen_subcommand_from headless' -l park-strategy -d 'How to park: rfc5359, asterisk or attended; auto finds out.' -x -a 'auto rfc5359 asterisk attended'
 complete -c offhook -n '__fish_seen_subcommand_from headless' -l srtp -d 'Encryption of media: off, opportunistic or required.' -x -a 'off opportunistic required'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -l follow -d 'Print events, one JSON object a line, until interrupted.'
 complete -c offhook -n '__fish_seen_subcommand_from devices' -l json -d 'One JSON array.'
@@ -62,6 +72,13 @@ complete -c offhook -n '__fish_seen_subcommand_from ctl' -a call.conference -d '
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a call.leave -d 'take a call out of its conference and put it on hold'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a call.stats -d 'codec, encryption, loss, jitter, delay, quality and levels of a call'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a call.record -d 'record a call to a WAV file, or stop'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a park.park -d 'park a call: it waits with music, and whoever dials its number has it'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a park.retrieve -d 'pick up a parked call; somebody else than was announced only with anyway'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a park.list -d 'the board: which calls are parked where, by whom and for how long'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a park.broadcast -d 'tell others the number of a parked call'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a park.history -d 'the calls that you have parked, latest first, and what became of them'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a park.service -d 'whether there is a park service, and how it parks'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a park.note -d 'change the note of a call that you have parked'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a audio.devices -d 'microphones and speakers'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a audio.select -d 'choose microphone, speaker and ringers; without parameters tell which they are'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a audio.levels -d 'levels of microphone and speaker, in dB below full scale'

@@ -21,6 +21,14 @@ _offhook_server() {
 		'--domain=[The domain it serves; by default the host it listens on.]:DOMAIN:' \
 		'--users=[File with the users.]:FILE:_files' \
 		'--open[Anybody on loopback may register; refused on other addresses.]' \
+		'--no-park[No call park.]' \
+		'--orbits=[The numbers of call park, 701-720 by default.]:FIRST-LAST:' \
+		'--park-timeout=[How long a call is parked before it rings back at who parked it\: 10s to 10m, 90s by default.]:DURATION:' \
+		'--ring-for=[How long it rings back, 30s by default.]:DURATION:' \
+		'--ringback-attempts=[How often it rings back, 2 by default.]:N:' \
+		'--fallback=[User who has the call when nobody wanted it; without one the caller is told and hung up on.]:URI:' \
+		'--quarantine=[How long a number rests before another call is parked on it, 30s by default; 0s for not at all.]:DURATION:' \
+		'--moh=[Music on hold, a WAV file of at most five minutes; without one the program makes some.]:FILE:_files' \
 		'--help[Show context-sensitive help.]' \
 		'--config=[Configuration file.]:FILE:_files' \
 		'--profile=[Profile\: its own settings, state, history and control socket.]:NAME:' \
@@ -47,6 +55,8 @@ _offhook_headless() {
 		'--media-listen=[Local address for RTP; port 0 picks one, FIRST-LAST is a range.]:HOST\:PORT:' \
 		'--answer=[Audio calls wait (manual) or are answered at once (auto).]:HOW:(manual auto)' \
 		'--codecs=[Codecs to offer and accept, best first\: opus,g722,pcmu,pcma.]:LIST,...:' \
+		'--park-server=[Park service\: sip\:park@example.org, which is the default for that domain, or off.]:URI:' \
+		'--park-strategy=[How to park\: rfc5359, asterisk or attended; auto finds out.]:HOW:(auto rfc5359 asterisk attended)' \
 		'--srtp=[Encryption of media\: off, opportunistic or required.]:HOW:(off opportunistic required)' \
 		'--help[Show context-sensitive help.]' \
 		'--config=[Configuration file.]:FILE:_files' \
@@ -67,7 +77,7 @@ _offhook_ctl() {
 		'--log=[Log file; the log never goes to the terminal.]:FILE:_files' \
 		'--log-level=[Least severe log entries\: debug, info, warn or error.]:LEVEL:(debug info warn error)' \
 		'--sip-trace=[Write every SIP message to FILE, without credentials.]:FILE:_files' \
-		'1:method:(im.send im.compose conversation.list conversation.end conversation.can call.dial call.answer call.decline call.forward call.transfer call.hangup call.hold call.resume call.mute call.unmute call.dtmf call.conference call.leave call.stats call.record audio.devices audio.select audio.levels audio.test toast.list toast.accept toast.decline toast.dismiss presence.set presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import history.list history.search status quit)' \
+		'1:method:(im.send im.compose conversation.list conversation.end conversation.can call.dial call.answer call.decline call.forward call.transfer call.hangup call.hold call.resume call.mute call.unmute call.dtmf call.conference call.leave call.stats call.record park.park park.retrieve park.list park.broadcast park.history park.service park.note audio.devices audio.select audio.levels audio.test toast.list toast.accept toast.decline toast.dismiss presence.set presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import history.list history.search status quit)' \
 		'*:parameter:'
 }
 
