@@ -33,8 +33,8 @@ func (s *Server) contain(what string, f func()) (ok bool) {
 
 // route decides who serves a request. It does nothing itself.
 func (s *Server) route(ctx context.Context, req *sipua.Request) {
-	mark := s.loopMark(req.Request) // of the request as it arrived
-	inDialog := s.preprocess(req.Request)
+	mark := s.loopMark(req.Request)                                     // of the request as it arrived
+	inDialog := s.preprocess(req.Request) && req.To().Params.Has("tag") // or a route once learnt would spare any sender his password
 	ours := s.isOurs(&req.Recipient)
 	switch {
 	case req.Method == sip.ACK:

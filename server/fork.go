@@ -40,7 +40,7 @@ func (s *Server) fork(ctx context.Context, req *sipua.Request, targets []target,
 
 // try is fork without the final response, if that is not a 2xx: the caller decides what to do about it.
 func (s *Server) try(ctx context.Context, req *sipua.Request, targets []target, mark string, limit time.Duration) *responses {
-	r := &responses{s: s, req: req, invite: req.Method == sip.INVITE, park: len(targets) == 1 && s.isPark(targets[0].to)}
+	r := &responses{s: s, req: req, invite: req.Method == sip.INVITE, park: s.arePark(targets)}
 	events := make(chan branchEvent)
 	var all sync.WaitGroup
 	for _, t := range targets {

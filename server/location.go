@@ -96,18 +96,19 @@ func (l *location) byContact(u *sip.Uri) *binding {
 	return nil
 }
 
-// byAddress reports whether an endpoint is signed in with the host and port of a URI.
-func (l *location) byAddress(u *sip.Uri) bool {
+// byAddress finds an endpoint that is signed in with the host and port of a URI, whatever its user part; nil if there is
+// none.
+func (l *location) byAddress(u *sip.Uri) *binding {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	port := cmp.Or(u.Port, 5060)
 	for _, b := range l.flows {
 		c := &b.contact.Address
 		if strings.EqualFold(c.Host, u.Host) && cmp.Or(c.Port, 5060) == port && time.Now().Before(b.expires) {
-			return true
+			return b
 		}
 	}
-	return false
+	return nil
 }
 
 // byTempGRUU finds the binding of a temporary GRUU.

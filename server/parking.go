@@ -53,8 +53,9 @@ type parkService interface {
 // parking is the park service as this server sees it.
 type parking struct {
 	parkService
-	at     sipua.Target // its socket
-	closed atomic.Bool  // it takes nothing any more
+	at       sipua.Target // its socket
+	closed   atomic.Bool  // it takes nothing any more
+	referred referrals    // transfers to it that are under way
 }
 
 // openPark starts the park service.
@@ -87,9 +88,14 @@ func (s *Server) openPark(ctx context.Context) (*parking, error) {
 // newParkService makes the real one.
 func newParkService(s *Server, proxy sip.Uri, host netip.Addr) (parkService, error) {
 	cfg := s.cfg.Park
+	here, err := netip.ParseAddr(bare(proxy.Host))
+	if err != nil {
+		return nil, err
+	}
 	return service.New(service.Config{
 		Domain: s.cfg.Domain, Proxy: proxy, ListenPacket: s.packets(),
 		Listen: []sipua.Listener{{Network: "udp", Address: netip.AddrPortFrom(host, 0).String()}},
+		Admit:  func(from netip.Addr) bool { return from == here }, // not even a stranger's OPTIONS
 		Media:  cfg.Media, Lot: cfg.lot(), Music: s.music, NoMusic: cfg.NoMusic, Lamp: cfg.Lamp,
 		Mark: s.parkMark, Changed: s.parkChanged, Logger: s.log.With("part", "park"),
 	})
@@ -169,6 +175,9 @@ func (s *Server) isPark(t sipua.Target) bool {
 	return s.park != nil && t.Network == s.park.at.Network && t.Addr == s.park.at.Addr
 }
 
+// arePark reports whether a request goes to the park service.
+func (s *Server) arePark(targets []target) bool { return len(targets) == 1 && s.isPark(targets[0].to) }
+
 // parkMark is what only this server and its park service can write for a Call-ID.
 func (s *Server) parkMark(callID string) string { return s.signature.sign("park", callID) }
 
@@ -187,14 +196,39 @@ func (s *Server) parkTargets(uri sip.Uri) ([]target, *refusal) {
 	return []target{{uri: uri, to: s.park.at}}, nil
 }
 
-// mayPark reports whether the park service may send to an address that is not of this domain: the contact of an endpoint
-// that is signed in, which is how parkers and callers without a GRUU are reached; and whoever is called on an open server,
-// on loopback.
-func (s *Server) mayPark(uri *sip.Uri) bool {
-	if s.location.byAddress(uri) {
-		return true
+// parkCalls determines where a request of the park service goes that begins something. A parker has chosen the address, in
+// his Refer-To or his Contact, so it must not be that of the service itself, which would answer in another's name.
+func (s *Server) parkCalls(ctx context.Context, req *sip.Request) (targets []target, missing *refusal) {
+	if s.isOurs(&req.Recipient) {
+		targets, missing = s.targets(ctx, req)
+	} else {
+		targets, missing = s.signedIn(ctx, *req.Recipient.Clone())
 	}
-	return s.cfg.Open && isLoopback(bare(uri.Host))
+	if s.arePark(targets) {
+		return nil, &refusal{482, "Call Park Does Not Call Itself"}
+	}
+	return targets, missing
+}
+
+// signedIn finds who may be called at an address that is not of this domain: an endpoint that is signed in there, which is
+// how parkers and callers without a GRUU are reached; and on an open server whoever is on loopback. Nothing in the address
+// leads to anybody else (RFC 3261 §19.1.1, maddr), and who answers there is known by the sign-in.
+func (s *Server) signedIn(ctx context.Context, uri sip.Uri) ([]target, *refusal) {
+	uri.UriParams.Remove("maddr")
+	b := s.location.byContact(&uri)
+	if b == nil {
+		b = s.location.byAddress(&uri)
+	}
+	if b != nil {
+		if t, ok := s.bindingTarget(b); ok {
+			t.uri = uri
+			return []target{t}, nil
+		}
+	}
+	if s.cfg.Open && isLoopback(bare(uri.Host)) {
+		return s.located(ctx, uri, uri)
+	}
+	return nil, &refusal{403, "Nobody Is Signed In There"}
 }
 
 // vouch makes a request that is passed on say who sent it, as far as this server knows: sender, "" if it was not asked.
@@ -204,7 +238,7 @@ func (s *Server) vouch(req *sipua.Request, sender string, targets []target) {
 	if !s.isPark(req.Source()) {
 		removeAll(req.Request, assertedHeader)
 	}
-	if len(targets) != 1 || !s.isPark(targets[0].to) {
+	if !s.arePark(targets) {
 		return
 	}
 	req.AppendHeader(sip.NewHeader(markHeader, s.parkMark(string(*req.CallID()))))

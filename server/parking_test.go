@@ -288,6 +288,8 @@ func TestParkOff(t *testing.T) {
 		if h := res.GetHeader("Allow-Events"); h == nil || h.Value() != userEvents {
 			t.Errorf("Allow-Events: %v", h)
 		}
+		user := w.ua("park", "127.0.3.1")
+		user.expect(403, user.request(sip.INVITE, orbit.contact().Address))
 		if w.srv.Park() != "" || w.srv.Orbits() != "" {
 			t.Errorf("park %q, orbits %q", w.srv.Park(), w.srv.Orbits())
 		}

@@ -30,19 +30,10 @@ func (s *Server) proxy(ctx context.Context, req *sipua.Request, mark string, inD
 	if !s.validate(req, mark) {
 		return
 	}
-	sender := ""
+	sender, find := "", s.targets
 	if !inDialog {
-		ours := s.isOurs(&req.Recipient) && req.Route() == nil
-		if !ours && req.To().Params.Has("tag") {
-			s.refuse(req, 481, "This Dialog Did Not Begin Here") // its Route lacks our mark
-			return
-		}
 		var ok bool
-		if sender, ok = s.identify(req, true); !ok { // RFC 3261 §16.3 step 6
-			return
-		}
-		if !ours && !(sender == parkUser && req.Route() == nil && s.mayPark(&req.Recipient)) {
-			s.refuse(req, 403, "This Server Relays For Its Own Users Only")
+		if sender, find, ok = s.admitted(req); !ok {
 			return
 		}
 		if !s.begin(sender) {
@@ -60,13 +51,42 @@ func (s *Server) proxy(ctx context.Context, req *sipua.Request, mark string, inD
 		s.proxyMessage(ctx, req, mark)
 		return
 	}
-	targets, missing := s.targets(ctx, req.Request)
+	targets, missing := find(ctx, req.Request)
 	if missing != nil {
 		s.respond(req, missing.code, missing.reason)
 		return
 	}
+	if inDialog {
+		s.noteReferral(req, targets)
+	} else if s.parks(userOf(&req.Recipient)) {
+		s.sayReferrer(req, sender)
+	}
 	s.vouch(req, sender, targets)
 	s.fork(ctx, req, targets, mark, 0)
+}
+
+// finder determines where a request goes.
+type finder func(ctx context.Context, req *sip.Request) ([]target, *refusal)
+
+// admitted finds out who sends a request that begins something, and whether this server relays it. If ok is false it has
+// been answered.
+func (s *Server) admitted(req *sipua.Request) (sender string, find finder, ok bool) {
+	ours := s.isOurs(&req.Recipient) && req.Route() == nil
+	if !ours && req.To().Params.Has("tag") {
+		s.refuse(req, 481, "This Dialog Did Not Begin Here") // its Route lacks our mark
+		return "", nil, false
+	}
+	if sender, ok = s.identify(req, true); !ok { // RFC 3261 §16.3 step 6
+		return "", nil, false
+	}
+	switch {
+	case s.park != nil && sender == parkUser && req.Route() == nil: // without call park that is a user like others
+		return sender, s.parkCalls, true
+	case ours:
+		return sender, s.targets, true
+	}
+	s.refuse(req, 403, "This Server Relays For Its Own Users Only")
+	return "", nil, false
 }
 
 // begin counts a request of a user that is under way; false if there are too many already.

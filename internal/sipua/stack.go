@@ -141,7 +141,7 @@ func NewStack(ctx context.Context, cfg StackConfig) (*Stack, error) {
 		cfg.Resolver = net.DefaultResolver
 	}
 	if cfg.Dial == nil && cfg.ListenPacket == nil {
-		cfg.Dial = (&net.Dialer{}).DialContext
+		cfg.Dial = dialFrom(cfg.Listeners)
 	}
 	if cfg.Listen == nil {
 		cfg.Listen = (&net.ListenConfig{}).Listen

@@ -71,11 +71,30 @@ func parseStart(line string) (msg sip.Message, isRequest bool, d *defect) {
 	if version != strings.TrimSpace(version) || !strings.HasSuffix(uri, " ") || err != nil {
 		return req, true, bad("Malformed Request-Line")
 	}
-	if len(target.Headers) > 0 { // RFC 3261 §19.1.1
+	req.Recipient = target
+	if len(target.Headers) > 0 && !takeReplaces(req) { // RFC 3261 §19.1.1
 		return req, true, bad("Request-URI With Header Fields")
 	}
-	req.Recipient = target
 	return req, true, nil
+}
+
+// takeReplaces moves Replaces from the Request-URI to the header field that it is meant to be (RFC 3261 §19.1.5): there are
+// telephones that call what a Refer-To says as it is, and could be transferred to nobody else. What they have garbled is
+// dropped, so that they make an ordinary call. With anything beside it the request is refused.
+func takeReplaces(req *sip.Request) bool {
+	for _, h := range req.Recipient.Headers {
+		if !strings.EqualFold(h.K, "Replaces") && !strings.EqualFold(h.K, "Require") {
+			return false
+		}
+	}
+	if req.Method != sip.INVITE && req.Method != sip.ACK && req.Method != sip.CANCEL {
+		return false
+	}
+	if _, headers, err := Referred(req.Recipient); err == nil && len(headers) > 0 && req.Method == sip.INVITE {
+		req.AppendHeader(headers[0])
+	}
+	req.Recipient.Headers = nil
+	return true
 }
 
 // fill parses all fields into msg.

@@ -49,6 +49,37 @@ func TestParseURI(t *testing.T) {
 	}
 }
 
+// TestReplacesInTarget: some telephones that are transferred call what Refer-To says as it is.
+func TestReplacesInTarget(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		want string // Replaces
+		ok   bool
+	}{
+		{"INVITE sip:park@example.test?Replaces=c1%3Bto-tag%3D1%3Bfrom-tag%3D2&Require=replaces SIP/2.0", "c1;to-tag=1;from-tag=2", true},
+		{"ACK sip:park@example.test?Replaces=c1%3Bto-tag%3D1%3Bfrom-tag%3D2 SIP/2.0", "", true},
+		{"INVITE sip:park@example.test?Replaces=c1?to-tag?1 SIP/2.0", "", true},
+		{"INVITE sip:park@example.test?Replaces=c1%3Bto-tag%3D1%3Bfrom-tag%3D2&Route=%3Csip:x%3E SIP/2.0", "", false},
+		{"MESSAGE sip:park@example.test?Replaces=c1%3Bto-tag%3D1%3Bfrom-tag%3D2 SIP/2.0", "", false},
+	} {
+		msg, _, d := parseStart(tt.line)
+		if (d == nil) != tt.ok {
+			t.Errorf("%s: %v", tt.line, d)
+			continue
+		}
+		if !tt.ok {
+			continue
+		}
+		req, got := msg.(*sip.Request), ""
+		if h := req.GetHeader("Replaces"); h != nil {
+			got = h.Value()
+		}
+		if got != tt.want || req.Recipient.String() != "sip:park@example.test" {
+			t.Errorf("%s: to %s, Replaces %q", tt.line, req.Recipient.String(), got)
+		}
+	}
+}
+
 func canLeave(msg sip.Message) bool {
 	_, err := encode(msg)
 	return err == nil
