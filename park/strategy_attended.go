@@ -78,7 +78,9 @@ func (s service) transfer(ctx context.Context, leg Leg, how consult) (CallParkOr
 			return CallParkOrbit{}, ErrNotLearnt
 		}
 		defer lamps.Close()
-		before = lamps.Occupied()
+		if before = lamps.Occupied(); len(before) == len(s.orbits) {
+			return CallParkOrbit{}, ErrNoOrbit // it would answer all the same, and say so by voice
+		}
 	}
 	consultation, err := leg.Invite(ctx, how.to)
 	if err != nil {

@@ -231,6 +231,10 @@ func TestPark(t *testing.T) {
 			err: ErrNotLearnt, log: []string{lamps},
 		},
 		{
+			name: "stock, all are lit", strategy: Asterisk, settings: Settings{Orbits: "701-703"},
+			leg: fakeLeg{lamps: &fakeLamps{lit: []string{"701", "702", "703"}}}, err: ErrNoOrbit, log: []string{lamps},
+		},
+		{
 			name: "stock with a wish", strategy: Asterisk, settings: Settings{Orbits: "701-703"}, wish: "702", err: ErrWish,
 		},
 	} {

@@ -34,6 +34,16 @@ func join(a, b *leg) error {
 	return a.line.Join(b.line)
 }
 
+// unite joins two legs and makes them one call. Where that fails both end, or one would be left that nobody can reach.
+func (s *Service) unite(a, b *leg) {
+	if join(a, b) == nil && s.bridge(a, b) {
+		return
+	}
+	for _, l := range []*leg{a, b} {
+		s.spawn(func(ctx context.Context) { s.bye(ctx, l.dialog, reason(480, "The call could not be joined")) })
+	}
+}
+
 func (s *Service) peerOf(l *leg) *leg {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -22,7 +22,8 @@ type Config struct {
 	Listen []sipua.Listener
 	// ListenPacket opens UDP sockets, for SIP and for media; tests put an in-memory network here. Default net.ListenConfig.
 	ListenPacket func(ctx context.Context, network, address string) (net.PacketConn, error)
-	Media        netip.Addr // where media are received; not valid: the address of the route to the peer
+	Admit        func(netip.Addr) bool // whose packets are read at all; nil: everybody's
+	Media        netip.Addr            // where media are received; not valid: the address of the route to the peer
 	Lot          park.LotConfig
 	Music        []int16 // what callers hear, mono at 48 kHz; nil: a melody of our own
 	NoMusic      bool    // they hear silence

@@ -29,7 +29,7 @@ func (s *Service) serveConsultation(ctx context.Context, inv *sipua.Invite) {
 		return
 	}
 	s.wakeClock()
-	l, err := s.openLeg(ctx, by, towards(inv.Request().Body(), *device))
+	l, err := s.openFor(ctx, inv, by)
 	if err != nil {
 		s.release(o.ID, by)
 		s.refuse(inv, park.ErrProcessing)
@@ -44,8 +44,7 @@ func (s *Service) serveConsultation(ctx context.Context, inv *sipua.Invite) {
 	v := view{party: park.Party{URI: at.String(), Display: "Parked at " + o.Number}, want: sdp.Both}
 	l.reserved, l.updates = o.ID, takesUpdates(inv.Request()) // nobody else knows l yet
 	if err := l.answer(ctx, inv, v, nil, s.orbitInfo(o.Number)); err != nil {
-		s.release(o.ID, by)
-		return
+		return // and its end has freed the orbit, unless the caller has come before the ACK
 	}
 	s.log.Info("an orbit is reserved", "orbit", o.Number, "by", by.URI)
 	l.run(ctx)

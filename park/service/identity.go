@@ -32,7 +32,30 @@ func (s *Service) sender(req *sip.Request) (who park.Party, user string) {
 		return who, s.local(who)
 	}
 	from := req.From()
-	return s.partyOf(sipua.NameAddr{Display: plaintext.Line(from.DisplayName, 128), URI: from.Address}), ""
+	who = s.partyOf(sipua.NameAddr{Display: plaintext.Line(from.DisplayName, 128), URI: from.Address})
+	if s.local(who) != "" {
+		return anonymous, "" // a user of the domain would have been asserted: somebody passes for him
+	}
+	return who, ""
+}
+
+// anonymous is nobody in particular (RFC 3323 §4.1.1.3).
+var anonymous = park.Party{URI: "sip:anonymous@anonymous.invalid", Display: "Anonymous"}
+
+// isPrivate reports whether its sender wants a message to say nothing of him to others (RFC 3323 §4.2, RFC 3325 §9.3). The
+// service has to know him all the same.
+func isPrivate(msg interface {
+	GetHeaders(name string) []sip.Header
+},
+) bool {
+	for _, h := range msg.GetHeaders("Privacy") {
+		for want := range strings.FieldsFuncSeq(h.Value(), func(c rune) bool { return c == ';' || c == ',' || c == ' ' }) {
+			if strings.EqualFold(want, "id") || strings.EqualFold(want, "user") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // referrer is who has sent the caller here (RFC 3892).

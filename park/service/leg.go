@@ -33,6 +33,7 @@ type leg struct {
 	s     *Service
 	line  *line.Line
 	party park.Party                     // who is at the other end of it; immutable once the leg is up
+	alias park.Party                     // the same as others may see it; immutable once the leg is up
 	out   chan func(ctx context.Context) // what is to be sent in the dialog, in this order
 
 	updates bool // takes UPDATE; immutable once the leg is up
@@ -55,7 +56,7 @@ type leg struct {
 
 // openLeg makes the media of a leg. towards is where the other side may be, not valid if nothing is known.
 func (s *Service) openLeg(ctx context.Context, party park.Party, towards netip.Addr) (*leg, error) {
-	l := &leg{s: s, party: party, out: make(chan func(context.Context), maxOut), wish: sdp.Both}
+	l := &leg{s: s, party: party, alias: party, out: make(chan func(context.Context), maxOut), wish: sdp.Both}
 	at := s.cfg.Media
 	if !towards.IsValid() {
 		towards, _ = netip.ParseAddr(strings.Trim(s.cfg.Proxy.Host, "[]")) // better than the way out into the world
@@ -73,6 +74,16 @@ func (s *Service) openLeg(ctx context.Context, party park.Party, towards netip.A
 	}
 	l.line, l.description = opened, sdp.NewNegotiation(opened.Local())
 	return l, nil
+}
+
+// openFor makes the media of a leg to who has sent an INVITE.
+func (s *Service) openFor(ctx context.Context, inv *sipua.Invite, who park.Party) (*leg, error) {
+	req := inv.Request()
+	l, err := s.openLeg(ctx, who, towards(req.Body(), req.Contact().Address))
+	if err == nil && isPrivate(req) {
+		l.alias = anonymous
+	}
+	return l, err
 }
 
 // told ends a leg whose media cannot be protected as agreed: the session must fail then (RFC 8643 §3).
@@ -127,11 +138,12 @@ func (l *leg) offer(v view) ([]byte, error) {
 	return l.description.Offer(v.want)
 }
 
-// rollback forgets an offer that was refused.
+// rollback forgets an offer that was refused. What they see is what they have seen before.
 func (l *leg) rollback() {
 	l.describing.Lock()
 	defer l.describing.Unlock()
 	l.description.Rollback()
+	l.dialog.SetContactParams(l.shown.params())
 }
 
 // accept takes the answer to our offer and puts it into force. Of their wishes it says only what the offer left open.
@@ -198,7 +210,7 @@ func (l *leg) formats() []sdp.Format {
 func (l *leg) view() view {
 	l.describing.Lock()
 	defer l.describing.Unlock()
-	return view{party: l.party, formats: l.formats(), want: reversed(l.wish)}
+	return view{party: l.alias, formats: l.formats(), want: reversed(l.wish)}
 }
 
 // shows reports whether a leg sees what it should.
@@ -212,10 +224,6 @@ func (l *leg) shows(v view) bool {
 func (l *leg) propose(ctx context.Context, v view) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, offerWait, sipua.ErrTimeout)
 	defer cancel()
-	l.describing.Lock()
-	before := l.shown
-	l.describing.Unlock()
-	l.dialog.SetContactParams(v.params())
 	headers := append(l.s.headers(v), l.s.mark(l.dialog.ID().CallID))
 	for {
 		var taken error
@@ -223,6 +231,9 @@ func (l *leg) propose(ctx context.Context, v view) error {
 			Method: sip.INVITE,
 			Describe: func() (string, []byte, error) {
 				offer, err := l.offer(v)
+				if err == nil {
+					l.dialog.SetContactParams(v.params())
+				}
 				return body.TypeSDP, offer, err
 			},
 			Refused:  l.rollback,
@@ -234,7 +245,6 @@ func (l *leg) propose(ctx context.Context, v view) error {
 				return err
 			}
 		case err != nil:
-			l.dialog.SetContactParams(before.params())
 			return err
 		default:
 			return taken
@@ -258,6 +268,9 @@ func (l *leg) invite(ctx context.Context, opt sipua.InviteOptions, v view) error
 		if who := sipua.NameAddrs(res, "P-Asserted-Identity"); len(who) > 0 { // the proxy knows whose device it is
 			l.assert(l.s.partyOf(who[0]))
 		}
+		if isPrivate(res) {
+			l.alias = anonymous
+		}
 		l.up(d)
 		if err = l.accept(res.Body(), v); err != nil {
 			l.drop(reason(488, phrases[488]))
@@ -273,9 +286,7 @@ func (l *leg) invite(ctx context.Context, opt sipua.InviteOptions, v view) error
 // drop ends a leg that is up and not run.
 func (l *leg) drop(why string) {
 	l.s.bye(l.s.ctx, l.dialog, why)
-	l.s.mu.Lock()
-	delete(l.s.legs, l.dialog.ID())
-	l.s.mu.Unlock()
+	l.s.ended(l)
 	l.close()
 }
 
@@ -289,11 +300,10 @@ func (l *leg) answer(ctx context.Context, inv *sipua.Invite, v view, ready func(
 	l.up(inv.Dialog())   // whoever gets the 200 may tell somebody to replace it before its ACK is here
 	err := l.answered(ctx, inv, v, ready, headers)
 	l.s.mu.Lock()
-	if l.unconfirmed = false; err != nil {
-		delete(l.s.legs, l.dialog.ID())
-	}
+	l.unconfirmed = false
 	l.s.mu.Unlock()
 	if err != nil {
+		l.s.ended(l)
 		l.close()
 	}
 	return err
@@ -339,7 +349,7 @@ func (l *leg) assert(who park.Party) {
 	if who.Display == "" && who.URI == l.party.URI {
 		who.Display = l.party.Display
 	}
-	l.party = who
+	l.party, l.alias = who, who
 }
 
 // up makes the leg findable by its dialog.

@@ -202,7 +202,7 @@ func (s *Service) settle(id uint64, l *leg) (*parked, error) {
 	if l.over || l.dialog.End() != nil {
 		return nil, park.ErrNoCall
 	}
-	o, err := s.lot.Occupy(time.Now(), id, l.party)
+	o, err := s.lot.Occupy(time.Now(), id, l.alias)
 	if err != nil {
 		return nil, err
 	}

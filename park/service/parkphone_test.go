@@ -275,9 +275,9 @@ func (c *call) lastInvite() *sip.Request {
 }
 
 // dialDelayed calls without an offer: the answer goes into the ACK, which no agent of ours does as a caller.
-func (p *phone) dialDelayed(user string) (agreed sdp.Agreement, err error) {
+func (p *phone) dialDelayed(user string, headers ...sip.Header) (agreed sdp.Agreement, err error) {
 	req := p.agent.NewRequest(sip.INVITE, at(user))
-	for _, h := range p.identity(req.CallID().Value()) {
+	for _, h := range append(p.identity(req.CallID().Value()), headers...) {
 		req.AppendHeader(h)
 	}
 	tx, err := p.stack.Send(p.w.t.Context(), req, serviceTarget)

@@ -88,13 +88,11 @@ func (s *Service) recall(ctx context.Context, o park.Orbit, to string, who park.
 		}
 		return
 	}
-	if !s.unpark(p, s.lot.Answered, why, l.party) {
+	if !s.unpark(p, s.lot.Answered, why, l.alias) {
 		l.drop(sipua.CompletedElsewhere)
 		return
 	}
-	if err := join(l, p.caller); err != nil || !s.bridge(l, p.caller) {
-		s.spawn(func(ctx context.Context) { s.bye(ctx, l.dialog, reason(480, errCallerGone.Error())) })
-	}
+	s.unite(l, p.caller)
 	l.run(ctx)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -51,16 +52,23 @@ func (s *Service) serveRefer(ctx context.Context, req *sipua.Request) {
 	}
 	n := s.openNews(ctx, req)
 	defer n.close()
-	n.tell(ctx, body.Sipfrag{Code: 100, Reason: "Trying"})
+	var trying sync.WaitGroup
+	trying.Go(func() { n.tell(ctx, body.Sipfrag{Code: 100, Reason: "Trying"}) }) // parking does not wait for who is slow to read
+	outcome := s.follows(ctx, ord, o)
+	trying.Wait()
+	n.tell(ctx, outcome)
+}
+
+// follows does what a REFER asks for, and returns what came of it.
+func (s *Service) follows(ctx context.Context, ord order, o park.Orbit) body.Sipfrag {
 	p, err := s.park(ctx, ord, o)
 	if err != nil {
 		s.release(o.ID, ord.by)
 		s.log.Info("parking failed", "orbit", o.Number, "err", err)
-		n.tell(ctx, s.failed(err))
-		return
+		return s.failed(err)
 	}
 	info := s.retrieveInfo(p.orbit, time.Until(p.orbit.RingBack))
-	n.tell(ctx, body.Sipfrag{Code: 200, Reason: "OK", Headers: map[string][]string{"Call-Info": {info}}})
+	return body.Sipfrag{Code: 200, Reason: "OK", Headers: map[string][]string{"Call-Info": {info}}}
 }
 
 // readOrder reads a REFER and sees whether it may be followed. The error is a *park.Failure.
@@ -175,16 +183,17 @@ func (s *Service) park(ctx context.Context, ord order, o park.Orbit) (*parked, e
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.settle(o.ID, l)
-	if err == nil {
-		s.arrived(p)
-	} else {
-		s.spawn(func(ctx context.Context) { s.bye(ctx, l.dialog, reason(500, err.Error())) })
-	}
 	if !s.spawn(l.run) {
 		l.drop(reason(503, "The park service is closing"))
+		return nil, park.ErrLotClosed
 	}
-	return p, err
+	p, err := s.settle(o.ID, l)
+	if err != nil {
+		s.spawn(func(ctx context.Context) { s.bye(ctx, l.dialog, reason(500, err.Error())) })
+		return nil, err
+	}
+	s.arrived(p)
+	return p, nil
 }
 
 // failed is the outcome of a park that has failed: the caller's own status, or that of a failure (RFC 3515 §2.4.5).

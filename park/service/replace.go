@@ -81,7 +81,7 @@ func (s *Service) reservation(id uint64) (park.Orbit, bool) {
 // takePlace answers an INVITE whose sender takes the place of one side of a bridge.
 func (s *Service) takePlace(ctx context.Context, inv *sipua.Invite, old, peer *leg) {
 	who, _ := s.sender(inv.Request())
-	l, err := s.openLeg(ctx, who, towards(inv.Request().Body(), inv.Request().Contact().Address))
+	l, err := s.openFor(ctx, inv, who)
 	if err != nil {
 		s.refuse(inv, park.ErrProcessing)
 		return
@@ -97,16 +97,12 @@ func (s *Service) takePlace(ctx context.Context, inv *sipua.Invite, old, peer *l
 	}
 	s.mu.Unlock()
 	if !late {
+		s.log.Info("somebody takes the place of a leg", "who", who.URI, "of", old.party.URI)
 		s.spawn(func(ctx context.Context) { s.bye(ctx, old.dialog, sipua.CompletedElsewhere) })
-		if join(l, peer) != nil || !s.bridge(l, peer) {
-			s.spawn(func(ctx context.Context) { s.bye(ctx, peer.dialog, reason(480, "The call could not be joined")) })
-			late = true
-		}
-	}
-	if late {
+		s.unite(l, peer)
+	} else {
 		s.spawn(func(ctx context.Context) { s.bye(ctx, l.dialog, reason(480, "The call has ended")) })
 	}
-	s.log.Info("somebody took the place of a leg", "who", who.URI, "of", old.party.URI)
 	l.run(ctx)
 }
 
@@ -132,9 +128,7 @@ func (s *Service) repark(ctx context.Context, near *leg, o park.Orbit) (*parked,
 	far.play()
 	p, err := s.settle(o.ID, far)
 	if err != nil {
-		if join(near, far) != nil || !s.bridge(near, far) {
-			s.spawn(func(ctx context.Context) { s.bye(ctx, far.dialog, reason(500, "The park service failed")) })
-		}
+		s.unite(near, far)
 		return nil, err
 	}
 	s.spawn(func(ctx context.Context) { s.bye(ctx, near.dialog, "") })

@@ -80,11 +80,11 @@ func (s *Service) claim(now time.Time, what string, by park.Party) (*parked, err
 // retriever's leg has to be run.
 func (s *Service) connect(ctx context.Context, p *parked, inv *sipua.Invite, by park.Party) (*leg, error) {
 	offer, caller := inv.Request().Body(), p.caller
-	l, err := s.openLeg(ctx, by, towards(offer, inv.Request().Contact().Address))
+	l, err := s.openFor(ctx, inv, by)
 	if err != nil {
 		return nil, err
 	}
-	shown := view{party: by, formats: caller.formats(), want: reversed(l.wish)}
+	shown := view{party: l.alias, formats: caller.formats(), want: reversed(l.wish)}
 	if len(offer) > 0 {
 		formats, wish, err := l.offered(offer)
 		if err != nil {
@@ -99,8 +99,8 @@ func (s *Service) connect(ctx context.Context, p *parked, inv *sipua.Invite, by 
 			_ = inv.Reject(488, phrases[488], warning(s.cfg.Domain, err))
 		}
 		l.close()
-		if ctx.Err() != nil { // his answer may have crossed
-			s.takeBack(p)
+		if status := (*sipua.StatusError)(nil); !errors.As(err, &status) {
+			s.takeBack(p) // his answer may have crossed, or makes no sense: he believes that he is picked up
 		}
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (s *Service) connect(ctx context.Context, p *parked, inv *sipua.Invite, by 
 		s.takeBack(p)
 		return nil, err
 	}
-	if !s.unpark(p, s.lot.Retrieved, park.Retrieved, by) {
+	if !s.unpark(p, s.lot.Retrieved, park.Retrieved, l.alias) {
 		l.drop(reason(480, errCallerGone.Error()))
 		return nil, errCallerGone
 	}

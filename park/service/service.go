@@ -94,6 +94,7 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	s.stack, err = sipua.NewStack(ctx, sipua.StackConfig{
 		Listeners: s.cfg.Listen, ListenPacket: s.cfg.ListenPacket, UserAgent: serverName, Logger: s.log, Trace: s.cfg.Trace,
+		Limit: s.cfg.Admit,
 	})
 	if err != nil {
 		return fmt.Errorf("park service: %w", err)

@@ -14,8 +14,13 @@ import (
 // serveTransferred parks whom somebody has transferred to the service or to an orbit. Without Referred-By an INVITE to an
 // orbit never parks: who dials a number that is free by now must not find himself parked.
 func (s *Service) serveTransferred(ctx context.Context, inv *sipua.Invite, by park.Party, user string) {
-	if s.local(by) == "" {
+	who, _ := s.sender(inv.Request())
+	switch {
+	case s.local(by) == "":
 		s.refuse(inv, park.ErrOutside)
+		return
+	case s.legsOf(who) >= s.lot.Config().PerUser:
+		s.refuse(inv, park.ErrTooMany) // Referred-By can name anybody, so that the bound of parkers is none to a caller
 		return
 	}
 	wish := ""
@@ -27,7 +32,6 @@ func (s *Service) serveTransferred(ctx context.Context, inv *sipua.Invite, by pa
 		s.refuse(inv, err)
 		return
 	}
-	who, _ := s.sender(inv.Request())
 	p, err := s.take(ctx, inv, o, who)
 	if err != nil {
 		s.release(o.ID, by)
@@ -38,9 +42,21 @@ func (s *Service) serveTransferred(ctx context.Context, inv *sipua.Invite, by pa
 	p.caller.run(ctx)
 }
 
+// legsOf is how often somebody is parked, or about to be.
+func (s *Service) legsOf(who park.Party) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.legs {
+		if l.party.URI == who.URI && (l.parked != nil || l.unconfirmed) {
+			n++
+		}
+	}
+	return n
+}
+
 // take answers an INVITE and makes its caller that of a park.
 func (s *Service) take(ctx context.Context, inv *sipua.Invite, o park.Orbit, who park.Party) (*parked, error) {
-	l, err := s.openLeg(ctx, who, towards(inv.Request().Body(), inv.Request().Contact().Address))
+	l, err := s.openFor(ctx, inv, who)
 	if err != nil {
 		s.refuse(inv, park.ErrProcessing)
 		return nil, err

@@ -135,6 +135,7 @@ type phone struct {
 	invites  chan *sipua.Invite
 	messages chan string
 	canceled chan sipua.Reason // of INVITEs that rang
+	policy   sdp.Policy        // set before the first call
 
 	mu      sync.Mutex
 	forward string // Guarded by mu; redirect every INVITE to this address
@@ -155,6 +156,7 @@ type call struct {
 	agreement sdp.Agreement // Guarded by mu
 	hold      bool          // Guarded by mu
 	status    int           // Guarded by mu; what re-INVITEs are answered with, 0: 200
+	garble    bool          // Guarded by mu; answer the next re-INVITE with what makes no sense
 }
 
 func (w *world) phone(name string) *phone {
@@ -162,7 +164,7 @@ func (w *world) phone(name string) *phone {
 	w.phones++
 	p := &phone{
 		w: w, name: name, at: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 1, byte(w.phones)}), 5060),
-		invites: make(chan *sipua.Invite, 8), messages: make(chan string, 8),
+		policy: sdp.Off, invites: make(chan *sipua.Invite, 8), messages: make(chan string, 8),
 		canceled: make(chan sipua.Reason, 8),
 	}
 	stack, err := sipua.NewStack(context.Background(), sipua.StackConfig{
@@ -239,7 +241,7 @@ func (p *phone) local(formats ...sdp.Format) sdp.Local {
 	if len(formats) == 0 {
 		formats = []sdp.Format{{PayloadType: 8, Name: "pcma", ClockRate: 8000}, {PayloadType: 0, Name: "pcmu", ClockRate: 8000}}
 	}
-	return sdp.Local{Addr: netip.AddrPortFrom(p.at.Addr(), 4000), Formats: formats, Policy: sdp.Off}
+	return sdp.Local{Addr: netip.AddrPortFrom(p.at.Addr(), 4000), Formats: formats, Policy: p.policy}
 }
 
 // at is a user at the service, as the proxy would find it.
@@ -343,6 +345,11 @@ func (c *call) serve(req *sipua.Request) {
 	defer c.mu.Unlock()
 	if c.status != 0 {
 		_ = req.Respond(c.status, "No")
+		return
+	}
+	if c.garble {
+		c.garble = false
+		_ = req.Send(req.Response(200, "OK", []byte("v=0\r\n"), sip.NewHeader("Content-Type", body.TypeSDP)))
 		return
 	}
 	want := sdp.Both
