@@ -175,6 +175,9 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) sound(ctx context.Context) error {
 	mic, speaker := make([]int16, Block), make([]int16, Block)
 	need := e.need()
+	if need == 0 { // who has woken us is gone already, and a device that is not in use lets nobody go on
+		return nil
+	}
 	last := time.Now()
 	for idle := time.Duration(0); idle < linger && ctx.Err() == nil; {
 		if need != 0 {

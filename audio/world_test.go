@@ -2,6 +2,7 @@ package audio
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net/netip"
 	"sync"
@@ -40,7 +41,11 @@ func (d *fakeDevice) Use(n device.Need) {
 func (d *fakeDevice) Exchange(in, out []int16) error {
 	d.mu.Lock()
 	d.heard = append(d.heard, out...)
+	need := d.need
 	d.mu.Unlock()
+	if need == 0 {
+		return errors.New("a device that is not in use would wait for ever")
+	}
 	if d.next.Before(time.Now().Add(-blockTime)) {
 		d.next = time.Now()
 	}
