@@ -4,6 +4,7 @@ package interop
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,8 +17,9 @@ import (
 const asteriskHz = 1004
 
 // startAsterisk runs an Asterisk that anybody may call: 600 sends everything back, 601 plays a tone, 602 reads three keys and
-// presses them itself. ASTERISK names the program, ASTERISK_ROOT the tree that it was unpacked into.
-func startAsterisk(t *testing.T) (host string) {
+// presses them itself. files are configuration files of another one, in which HOST stands for its address. ASTERISK names
+// the program, ASTERISK_ROOT the tree that it was unpacked into.
+func startAsterisk(t *testing.T, files map[string]string) (host string) {
 	t.Helper()
 	program := os.Getenv("ASTERISK")
 	if program == "" {
@@ -46,7 +48,7 @@ func startAsterisk(t *testing.T) (host string) {
 		phones.WriteString(endpoint(ours+"-none", theirs, ""))
 		phones.WriteString(endpoint(ours+"-sdes", theirs, "media_encryption=sdes"))
 	}
-	for file, text := range map[string]string{
+	texts := map[string]string{
 		"asterisk.conf": fmt.Sprintf("[directories]\nastetcdir => %[1]s\nastmoddir => %[2]s\nastvarlibdir => %[1]s/var\nastdbdir => %[1]s/var\nastkeydir => %[1]s/var\n"+
 			"astdatadir => %[3]s\nastagidir => %[1]s/var\nastspooldir => %[1]s/spool\nastrundir => %[1]s/run\nastlogdir => %[1]s/log\nastcachedir => %[1]s/var\n[options]\nverbose = 3\n",
 			dir, modules, filepath.Join(root, "/usr/share/asterisk")),
@@ -59,7 +61,10 @@ func startAsterisk(t *testing.T) (host string) {
 		"pjsip.conf":      "[udp]\ntype=transport\nprotocol=udp\nbind=" + host + ":5060\n[tcp]\ntype=transport\nprotocol=tcp\nbind=" + host + ":5060\n" + phones.String(),
 		"extensions.conf": "[all]\nexten => 600,1,Answer()\n same => n,Echo()\nexten => 601,1,Answer()\n same => n,Milliwatt()\nexten => 602,1,Answer()\n same => n,Read(KEYS,,3,,1,10)\n same => n,SendDTMF(${KEYS})\n same => n,Wait(10)\n",
 		"pjproject.conf":  "", "sorcery.conf": "", "features.conf": "", "acl.conf": "", "cel.conf": "", "cdr.conf": "", "manager.conf": "", "http.conf": "", "indications.conf": "[general]\ncountry=us\n[us]\ndescription=US\nringcadence=2000,4000\ndial=350+440\n",
-	} {
+	}
+	maps.Copy(texts, files)
+	for file, text := range texts {
+		text = strings.ReplaceAll(text, "HOST", host)
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +106,7 @@ func omit(modules ...string) string {
 }
 
 func TestAsterisk(t *testing.T) {
-	host := startAsterisk(t)
+	host := startAsterisk(t, nil)
 	for _, codec := range []string{"pcmu", "pcma", "g722", "opus"} {
 		for security, policy := range map[string]string{"none": "opportunistic", "sdes": "required"} {
 			t.Run(codec+" "+security, func(t *testing.T) {

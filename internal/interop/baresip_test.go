@@ -47,7 +47,7 @@ func runBaresip(t *testing.T, user, host, account string, lines ...string) *bare
 	b := &baresip{transcript: newTranscript(t, user), uri: "sip:" + user + "@" + host + ":5070", dir: dir}
 	config := append(slices.Clone(lines), // what comes first counts
 		"poll_method epoll", "sip_listen "+host+":5070", "sip_trans_bsize 128", "call_local_timeout 120", "call_max_calls 4",
-		fmt.Sprintf("audio_source ausine,%d", theirHz), "audio_player aubridge,nowhere", "audio_alert aubridge,nowhere",
+		fmt.Sprintf("audio_source ausine,%d", theirHz), "audio_player aubridge,nowhere", "audio_alert aubridge,alerts",
 		"ausrc_srate 48000", "auplay_srate 48000", "ausrc_channels 2", "auplay_channels 2", "audio_txmode thread", "audio_level no",
 		"audio_buffer 20-160", "rtp_ports 20000-24000", "rtcp_mux no", "jitter_buffer_type fixed", "jitter_buffer_delay 1-5",
 		"net_interface "+host, "module_path "+moduleDir(), "module g711.so", "module g722.so", "module opus.so",
@@ -153,6 +153,18 @@ func (b *baresip) event(kind string, fields ...string) map[string]any {
 		b.t.Fatalf("%s: no event %s %v", b.name, kind, fields)
 	}
 	return o
+}
+
+// registered waits until it is. It may have told before anybody listened.
+func (b *baresip) registered() {
+	b.t.Helper()
+	for range 50 {
+		if strings.Contains(b.do("reginfo"), "OK") {
+			return
+		}
+		time.Sleep(100 * time.Millisecond) // wall clock: a real program
+	}
+	b.t.Fatalf("%s does not register: %s", b.name, b.do("reginfo"))
 }
 
 // received is how many packets of the current call have come, 0 before the first.

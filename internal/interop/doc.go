@@ -18,6 +18,11 @@
 //   - Asterisk, which sends back what it hears. ASTERISK names the program, ASTERISK_ROOT the tree it was unpacked into, if it
 //     is not installed.
 //
+// Calls are parked in both directions. With the park service of "offhook server" telephones of others park, are parked, pick up
+// and are rung back: baresip 1.x by blind transfer, which knows neither Referred-By nor Replaces, and linphonec (Debian:
+// linphone-cli), which knows both, by attended transfer. Our client parks at an Asterisk, as it comes and with the helpers
+// in the folder asterisk, directly and behind Kamailio. What people hear tells who they are connected to.
+//
 // A test is skipped, and says so, when its program is not installed. OFFHOOK_BIN names the program under test; without it one
 // is built. The folder bench compares the embedded server with Kamailio under load: `make bench-server`, which needs SIPp as
 // well.

@@ -23,8 +23,8 @@ const (
 	domain          = "interop.test"
 )
 
-// startKamailio runs a Kamailio for the length of the test.
-func startKamailio(t *testing.T) {
+// startKamailio runs a Kamailio for the length of the test. With the host of an Asterisk calls are parked there.
+func startKamailio(t *testing.T, asterisk ...string) {
 	t.Helper()
 	program, err := exec.LookPath("kamailio")
 	if err != nil {
@@ -40,7 +40,11 @@ func startKamailio(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := strings.NewReplacer("RUNDIR", dir, "ADDRESS", kamailioAddress).Replace(string(template))
+	var flags []string
+	if len(asterisk) > 0 {
+		flags = []string{"-A", "WITH_ASTERISK"}
+	}
+	cfg := strings.NewReplacer("RUNDIR", dir, "ADDRESS", kamailioAddress, "sip:ASTERISK", "sip:"+strings.Join(asterisk, "")).Replace(string(template))
 	path := filepath.Join(dir, "kamailio.cfg")
 	if err := os.WriteFile(path, []byte(cfg), 0o600); err != nil {
 		t.Fatal(err)
@@ -49,7 +53,7 @@ func startKamailio(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "-f", path, "-P", filepath.Join(dir, "pid"), "-w", dir, "-Y", dir, "-m", "256", "-E", "-DD")
+	cmd := exec.Command(program, append([]string{"-f", path, "-P", filepath.Join(dir, "pid"), "-w", dir, "-Y", dir, "-m", "256", "-E", "-DD"}, flags...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
