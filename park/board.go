@@ -61,6 +61,8 @@ const (
 	// maxPlaces bounds the orbits of a board.
 	maxPlaces = 500
 	maxLists  = 16
+	// maxHearsay bounds those of which nothing but messages tell, so that whoever writes many leaves room for the rest.
+	maxHearsay = 50
 	// memory is how long one expects somebody who is not there any more.
 	memory = 10 * time.Minute
 	// margin is how long an estimate stays after the ring-back it has counted down to: it rings for a while.
@@ -78,6 +80,9 @@ func NewBoard(self string) *Board {
 func (b *Board) Announced(a Announcement, by Party, at time.Time) []string {
 	a, by = a.clean(), by.clean()
 	return b.change(func() {
+		if b.places[a.Orbit] == nil && b.hearsayLocked() >= maxHearsay {
+			return
+		}
 		if p := b.placeLocked(a.Orbit); p != nil && (p.told == nil || !at.Before(p.told.at)) {
 			p.told = &told{Announcement: a, by: by, at: at, shown: true}
 		}
@@ -258,6 +263,17 @@ func (b *Board) rowsLocked() map[string]Row {
 		}
 	}
 	return rows
+}
+
+// hearsayLocked counts the orbits of which nothing but messages tell.
+func (b *Board) hearsayLocked() int {
+	n := 0
+	for _, p := range b.places {
+		if p.lamp == nil && p.own == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // placeLocked finds or makes the place of an orbit; nil if there are too many.

@@ -267,8 +267,20 @@ func TestBoardIsCleanAndBounded(t *testing.T) {
 	for n := range maxPlaces + 10 {
 		b.Announced(Announcement{Orbit: fmt.Sprint(10_000 + n), Caller: mary}, ann, noon)
 	}
-	if n := len(b.Rows()); n != maxPlaces {
+	if n := len(b.Rows()); n != maxHearsay+2 {
 		t.Errorf("%d rows", n)
+	}
+	var all []body.DialogState // whoever writes much leaves room for what is so
+	for n := range maxPlaces + 10 {
+		all = append(all, lit(fmt.Sprint(20_000+n), mary, ann, noon))
+	}
+	b.Mine(ownRecord("2", "704", mary, noon))
+	if _, ok := b.Row("704"); !ok {
+		t.Error("there is no room for one's own call")
+	}
+	b.Apply(lot, docOf(all...), false)
+	if n := len(b.places); n != maxPlaces {
+		t.Errorf("%d orbits", n)
 	}
 }
 

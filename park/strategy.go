@@ -148,7 +148,11 @@ func (s service) Pickup(orbit string) (sip.Uri, error) {
 	if orbit == "" || strings.ContainsAny(orbit, "@:;?") {
 		return sip.Uri{}, ErrOrbitNotFound
 	}
-	return s.fill(slotOrbit, orbit, "")
+	uri, err := s.fill(slotOrbit, orbit, "")
+	if err != nil {
+		return sip.Uri{}, ErrOrbitNotFound
+	}
+	return uri, nil
 }
 
 // Retrieve calls the safe URI where the park has one.

@@ -59,6 +59,8 @@ const (
 	hangUpTime = 4 * time.Second
 	// handOverTime is how long a service has to end the consultation after a transfer that worked.
 	handOverTime = 2 * time.Second
+	// shortTime is the same for Asterisk, which first says the number to the end, to nobody.
+	shortTime = 200 * time.Millisecond
 	// lampTime is how long after the answer an orbit may take to show: 0.5 s was seen.
 	lampTime = 3 * time.Second
 	// settleTime is how long a lamp is looked at before it is believed: of two who park at the same moment both see two.
@@ -112,9 +114,13 @@ func (s service) transfer(ctx context.Context, leg Leg, how consult) (CallParkOr
 	if frag.Code < 200 || frag.Code > 299 {
 		return CallParkOrbit{}, outcomeFailure(frag)
 	}
+	patience := handOverTime
+	if how.via {
+		patience = shortTime
+	}
 	select {
 	case <-consultation.Done():
-	case <-time.After(handOverTime):
+	case <-time.After(patience):
 	case <-ctx.Done(): // it is parked all the same
 	}
 	o := CallParkOrbit{Parked: time.Now()}

@@ -221,7 +221,9 @@ func (c *AudioVideoCall) beginsLocked() {
 	switch {
 	case c.lodging != nil:
 		c.lodgedLocked()
-	case c.recall.comesBack(): // the end of the park says it
+	case c.recall.comesBack(), c.retrieval != nil && c.retrieval.own != nil: // the end of the park says it
+	case c.retrieval != nil && c.retrieval.orbit != "":
+		c.noticeLocked("picked up from park " + c.retrieval.orbit)
 	case c.dir == Inbound:
 		c.noticeLocked("call answered here")
 	default:

@@ -202,7 +202,7 @@ func TestStreamNews(t *testing.T) {
 			t.Errorf("%+v", tr)
 		}
 		expectState(t, here, session.Established)
-		if h := a.Snapshot().Health; len(h) != 1 || h[0].Code != "sound" {
+		if h := a.Snapshot().Health; len(h) != 1 || h[0].Code != "sound" || h[0].Severity != "error" || h[0].Text == "" {
 			t.Errorf("health %+v", h)
 		}
 		here.Terminate(t.Context())

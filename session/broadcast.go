@@ -40,7 +40,11 @@ func (e *Endpoint) announcementLocked(orbit string) (park.Announcement, *parkedC
 	if left := time.Until(row.RingBack); left > 0 {
 		a.Within = left
 	}
-	return a, e.ownParkLocked(row.Orbit), nil
+	own := e.ownParkLocked(row.Orbit)
+	if own != nil && row.Caller.URI != "" && !park.SameParty(own.record.Caller, row.Caller) {
+		own = nil // that one is gone, which will be told in a moment
+	}
+	return a, own, nil
 }
 
 // Broadcast tells others of a parked call, each in the conversation with that one, and blocks until it is known what has
@@ -58,18 +62,57 @@ func (e *Endpoint) Broadcast(ctx context.Context, orbit string, to []string, tex
 		text = a.String()
 	}
 	people, err := e.recipients(to)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(people) == 0:
+		return nil, refuse("broadcast", "", KindConfig, "nobody is named")
+	case len(people) > maxBroadcast:
+		return nil, refuse("broadcast", "", KindConfig, "%d are too many: %d at most", len(people), maxBroadcast)
 	}
-	return e.sendAll(ctx, people, text, func(r park.Recipient) {
+	return e.sendAll(people, func(c *Conversation) park.Recipient {
+		r := e.announce(ctx, c, own, text)
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if own != nil {
-			own.sentLocked(r)
-			e.saveParkLocked(own)
-		}
 		e.publishLocked(BroadcastChanged{Orbit: a.Orbit, Recipient: r})
+		return r
 	}), nil
+}
+
+// announce tells one of a parked call. While others were told it may have been taken: then nobody else is told, and who
+// was just being told hears that, too.
+func (e *Endpoint) announce(ctx context.Context, c *Conversation, own *parkedCall, text string) park.Recipient {
+	e.mu.Blocking()
+	e.mu.Lock()
+	late := own != nil && own.over()
+	e.mu.Unlock()
+	if late {
+		return park.Recipient{URI: c.peerURI(), Status: string(Failed), Error: "not told: the call is not parked any more"}
+	}
+	r := c.tell(ctx, text)
+	if own == nil {
+		return r
+	}
+	e.mu.Lock()
+	own.sentLocked(r)
+	e.saveParkLocked(own)
+	late = own.over() && r.Status != string(Failed)
+	record := own.record
+	e.mu.Unlock()
+	if late {
+		c.tell(ctx, takenNotice(record))
+	}
+	return r
+}
+
+// tell sends a text and says what has become of it.
+func (c *Conversation) tell(ctx context.Context, text string) park.Recipient {
+	m, err := c.Send(ctx, text)
+	r := park.Recipient{URI: c.peerURI(), Status: string(m.Status)}
+	if err != nil {
+		r.Status, r.Error = string(Failed), err.Error()
+	}
+	return r
 }
 
 // recipients finds the conversations of those named, each once, and not this user's own.
@@ -84,17 +127,11 @@ func (e *Endpoint) recipients(to []string) ([]*Conversation, error) {
 			people = append(people, c)
 		}
 	}
-	switch {
-	case len(people) == 0:
-		return nil, refuse("broadcast", "", KindConfig, "nobody is named")
-	case len(people) > maxBroadcast:
-		return nil, refuse("broadcast", "", KindConfig, "%d are too many: %d at most", len(people), maxBroadcast)
-	}
 	return people, nil
 }
 
-// sendAll sends a text to all, some at a time, and tells what has become of each.
-func (e *Endpoint) sendAll(ctx context.Context, people []*Conversation, text string, tell func(park.Recipient)) []park.Recipient {
+// sendAll sends to all, some at a time.
+func (e *Endpoint) sendAll(people []*Conversation, send func(*Conversation) park.Recipient) []park.Recipient {
 	all := make([]park.Recipient, len(people))
 	places := make(chan struct{}, broadcastAtOnce)
 	var sending sync.WaitGroup
@@ -102,13 +139,7 @@ func (e *Endpoint) sendAll(ctx context.Context, people []*Conversation, text str
 		places <- struct{}{}
 		sending.Go(func() {
 			defer func() { <-places }()
-			m, err := c.Send(ctx, text)
-			r := park.Recipient{URI: c.peerURI(), Status: string(m.Status)}
-			if err != nil {
-				r.Status, r.Error = string(Failed), err.Error()
-			}
-			all[i] = r
-			tell(r)
+			all[i] = send(c)
 		})
 	}
 	sending.Wait()
@@ -125,20 +156,21 @@ func (p *parkedCall) sentLocked(r park.Recipient) {
 }
 
 // tellTaken tells all who know of a parked call that it waits no more.
-func (e *Endpoint) tellTaken(ctx context.Context, p *parkedCall) {
-	e.mu.Lock()
-	r := p.record
-	to := recipientsOf(r)
-	e.mu.Unlock()
-	notice := park.TakenNotice{
-		Orbit: r.Orbit.FriendlyOrbit, By: r.Target, After: r.Ended.Sub(r.Orbit.Parked), Reason: r.Reason,
-	}
+func (e *Endpoint) tellTaken(ctx context.Context, to []string, notice string) {
+	e.mu.Blocking()
 	people, err := e.recipients(to)
 	if err != nil {
 		e.log.Debug("nobody is told that a call was taken", "err", err)
 		return
 	}
-	e.sendAll(ctx, people, notice.String(), func(park.Recipient) {})
+	e.sendAll(people, func(c *Conversation) park.Recipient { return c.tell(ctx, notice) })
+}
+
+// takenNotice is the text by which those who were told of a parked call are told how that has ended.
+func takenNotice(r park.Record) string {
+	return park.TakenNotice{
+		Orbit: r.Orbit.FriendlyOrbit, By: r.Target, After: r.Ended.Sub(r.Orbit.Parked), Reason: r.Reason,
+	}.String()
 }
 
 // recipientsOf are those that have been told of an orbit.

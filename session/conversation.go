@@ -195,9 +195,10 @@ func (c *Conversation) End(ctx context.Context) error {
 		return nil
 	}
 	c.forgetLocked()
-	if p := c.parked; p != nil { // the caller stays where it is
-		c.parked, p.conv = nil, nil
+	for p := c.parked; p != nil; p = e.parkedHereLocked(c) { // the callers stay where they are
+		p.conv = nil
 	}
+	c.parked = nil
 	calls := c.callsLocked()
 	acts := make([]func(context.Context), len(calls))
 	for i, call := range calls {

@@ -8,6 +8,7 @@ const (
 	healthJournal      = "journal"
 	healthPresence     = "presence"
 	healthSound        = "sound"
+	healthParks        = "parks"
 )
 
 // healthTexts is what is said of each condition, and how long it has to last before it is said: what heals by itself in
@@ -19,6 +20,8 @@ var healthTexts = map[string]struct {
 }{
 	healthUnregistered: {"error", "not signed in: calls and messages do not arrive", 5 * time.Second},
 	healthJournal:      {"error", "messages cannot be recorded: they are shown, and the server keeps them until there is room", 0},
+	healthSound:        {"error", "a call has no sound here: its microphone, its speaker or the ringer does not work", 0},
+	healthParks:        {"error", "parked calls cannot be recorded: after a restart of this program they can be had by their numbers only", 0},
 	healthPresence:     {"warning", "presence is not available: nobody sees this status, and forked messages are taken by whichever device has been used last, as each can guess", 2 * time.Second},
 }
 

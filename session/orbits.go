@@ -93,12 +93,31 @@ func (e *Endpoint) watchOrbits(ctx context.Context, uri sip.Uri) {
 	})
 }
 
-// darkLocked ends the park of a call at an orbit whose lamp has gone dark, where nothing else tells it.
+// darkLocked ends the park of a call at an orbit whose lamp has gone dark, where nothing else tells it. Right after the call
+// was parked the lamp may be behind: what it says a moment later counts.
 func (e *Endpoint) darkLocked(orbit string, doc body.DialogInfo) {
 	p := e.ownParkLocked(orbit)
-	lit := slices.ContainsFunc(doc.Dialogs, func(d body.DialogState) bool { return !strings.EqualFold(d.State, "terminated") })
-	if p != nil && p.usage == nil && !lit && time.Since(p.record.Orbit.Parked) > parkBye {
+	if p == nil || p.usage != nil {
+		return
+	}
+	before := p.dark
+	p.dark = !slices.ContainsFunc(doc.Dialogs, func(d body.DialogState) bool { return !strings.EqualFold(d.State, "terminated") })
+	early := parkBye - time.Since(p.record.Orbit.Parked)
+	switch {
+	case !p.dark:
+	case early <= 0:
 		e.unparkNewsLocked(p, unparkNews{reason: park.Unknown})
+	case !before:
+		e.goLocked("lamp", func(ctx context.Context) {
+			if sleep(ctx, early) != nil {
+				return
+			}
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if p.dark && p.usage == nil {
+				e.unparkNewsLocked(p, unparkNews{reason: park.Unknown})
+			}
+		})
 	}
 }
 
@@ -121,7 +140,13 @@ func (c *Conversation) textLocked(m Message) {
 	if m.Direction != Inbound || m.Peer.URI == e.self.URI {
 		return
 	}
+	if !e.mayAnnounceLocked(m.Peer) {
+		return
+	}
 	if a, ok := park.ParseAnnouncement(m.Text); ok {
+		if !e.isOrbitLocked(a.Orbit) {
+			return
+		}
 		e.boardLocked(e.parking.board.Announced(a, park.Party(m.Peer), m.Time))
 		if row, there := e.parking.board.Row(a.Orbit); there && !row.Mine {
 			c.offerOrbitLocked(a, m)
@@ -134,6 +159,27 @@ func (c *Conversation) textLocked(m Message) {
 			e.closeOrbitOfferLocked(t.Orbit, toastElsewhere)
 		}
 	}
+}
+
+// mayAnnounceLocked reports whether somebody's word about parked calls is listened to: only who can park them knows. An
+// orbit of another domain has its own service, and its number means somebody else here.
+func (e *Endpoint) mayAnnounceLocked(who Party) bool {
+	var uri sip.Uri
+	if e.cfg.NoRegister { // there are no domains
+		return true
+	}
+	return parseAddress(who.URI, &uri) == nil &&
+		(strings.EqualFold(uri.Host, e.aor.Host) || strings.EqualFold(uri.Host, e.parking.server.Host))
+}
+
+// isOrbitLocked reports whether a number is one of an orbit, as far as the park service tells which it has. Any other is
+// of somebody's telephone.
+func (e *Endpoint) isOrbitLocked(number string) bool {
+	e.mu.Held()
+	if all, err := park.Numbers(e.parking.service.Orbits); err == nil && len(all) > 0 {
+		return slices.Contains(all, number)
+	}
+	return isNumber(number)
 }
 
 // offerOrbitLocked shows an announcement until its time is over.

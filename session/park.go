@@ -99,9 +99,10 @@ func (c *Conversation) parkObstacle() string {
 		if av != nil && av.parking != nil {
 			return "the call is being parked"
 		}
+		if c.parked != nil {
+			return "the call is parked already"
+		}
 		return "there is no established call to park"
-	case c.parked != nil:
-		return "the call is parked already"
 	case av.lodging != nil && av.lodging.parked:
 		return "you are parked yourself"
 	case c.e.isParkService(c.uri) && av.retrieval == nil:
@@ -127,7 +128,7 @@ func (c *AudioVideoCall) beginParking() (*leg, error) {
 	defer e.mu.Unlock()
 	if why := conv.parkObstacle(); why != "" || conv.audioLocked() != c {
 		kind := KindState
-		if conv.parked != nil || c.lodging != nil && c.lodging.parked {
+		if c.lodging != nil && c.lodging.parked {
 			kind = KindDoublePark
 		}
 		e.askAgainLocked()

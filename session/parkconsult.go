@@ -281,11 +281,18 @@ func (s *lamps) Wait(ctx context.Context) error {
 	}
 }
 
-// Close ends the subscriptions.
+// Close ends the subscriptions. Nobody waits for that: a server may owe the last NOTIFY for seconds.
 func (s *lamps) Close() {
 	s.cancel()
-	for _, sub := range s.subs {
-		s.readers.Go(func() { s.e.unsubscribe(sub) })
+	s.e.mu.Lock()
+	running := s.e.goLocked("lamps", func(context.Context) {
+		for _, sub := range s.subs {
+			s.readers.Go(func() { s.e.unsubscribe(sub) })
+		}
+		s.readers.Wait()
+	})
+	s.e.mu.Unlock()
+	if !running {
+		s.readers.Wait()
 	}
-	s.readers.Wait()
 }

@@ -20,7 +20,7 @@ type ParkJournal interface {
 	Parks(ctx context.Context, limit int) ([]park.Record, error)
 }
 
-// maxParks bounds the records that are kept in memory.
+// maxParks bounds the records that are kept in memory, of calls that are parked no more.
 const maxParks = 500
 
 // parkedCall is a call that this user has parked.
@@ -32,6 +32,7 @@ type parkedCall struct {
 	news   *unparkNews        // what was told meanwhile
 	usage  usage              // tells when it is over; nil until there is a subscription
 	stop   context.CancelFunc // ends the subscription; nil without
+	dark   bool               // the lamp of the orbit is
 }
 
 func (p *parkedCall) over() bool { return !p.record.Ended.IsZero() }
@@ -42,8 +43,10 @@ func (e *Endpoint) addPark(r park.Record, conv *Conversation) *parkedCall {
 	p := &parkedCall{record: r, conv: conv}
 	e.mu.Lock()
 	e.parking.parks = slices.Insert(e.parking.parks, 0, p)
-	if len(e.parking.parks) > maxParks {
-		e.parking.parks = e.parking.parks[:maxParks]
+	for at := len(e.parking.parks) - 1; at > 0 && len(e.parking.parks) > maxParks; at-- {
+		if e.parking.parks[at].over() {
+			e.parking.parks = slices.Delete(e.parking.parks, at, at+1)
+		}
 	}
 	e.mu.Unlock()
 	e.savePark(p)
@@ -62,9 +65,13 @@ func (e *Endpoint) savePark(p *parkedCall) {
 	r := p.record
 	r.Sent = slices.Clone(r.Sent)
 	e.mu.Unlock()
-	if err := e.cfg.Parks.SavePark(context.WithoutCancel(e.ctx), r); err != nil {
+	err := e.cfg.Parks.SavePark(context.WithoutCancel(e.ctx), r)
+	if err != nil {
 		e.log.Error("a parked call could not be recorded", "park", r, "err", err)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.setHealthLocked(healthParks, err != nil)
 }
 
 // saveParkLocked has a record written behind the caller.
@@ -133,6 +140,17 @@ func (e *Endpoint) ownParkLocked(orbit string) *parkedCall {
 	return nil
 }
 
+// parkedHereLocked is the call of a conversation that is parked, the newest of several, nil if none is.
+func (e *Endpoint) parkedHereLocked(c *Conversation) *parkedCall {
+	e.mu.Held()
+	for _, p := range e.parking.parks {
+		if p.conv == c && !p.over() {
+			return p
+		}
+	}
+	return nil
+}
+
 // parkByURILocked is the record with a safe URI, nil if there is none.
 func (e *Endpoint) parkByURILocked(uri sip.Uri) *parkedCall {
 	e.mu.Held()
@@ -187,8 +205,9 @@ func (e *Endpoint) unparkedLocked(p *parkedCall, news unparkNews) {
 	}
 	e.boardLocked(e.parking.board.Mine(*r))
 	e.saveParkLocked(p)
-	if len(r.Sent) > 0 {
-		e.goLocked("taken notice", func(ctx context.Context) { e.tellTaken(ctx, p) })
+	if to := recipientsOf(*r); len(to) > 0 { // whoever is just being told hears of it there
+		notice := takenNotice(*r)
+		e.goLocked("taken notice", func(ctx context.Context) { e.tellTaken(ctx, to, notice) })
 	}
 }
 
@@ -200,7 +219,10 @@ func (c *Conversation) unparkedLocked(p *parkedCall, news unparkNews, waited tim
 	if c.parked != p {
 		return
 	}
-	c.parked = nil
+	if c.parked = c.e.parkedHereLocked(c); c.parked != nil { // the same caller waits in another orbit as well
+		c.callChangedLocked()
+		return
+	}
 	on := gone
 	switch {
 	case p.taking > 0 && (news.reason == park.Retrieved || news.reason == park.Ringback):

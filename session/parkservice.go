@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ type parking struct {
 	strategy park.Strategy // nil until it is known
 	asked    time.Time     // when the service was last asked
 	watching bool          // the orbits are
+	tells    bool          // the service has a lot of its own kind: what it says of its orbits is so
 	parks    []*parkedCall // newest first
 	offers   map[string]*orbitOffer
 }
@@ -168,9 +170,11 @@ func (e *Endpoint) askParkService(ctx context.Context) {
 	if ok {
 		p.strategy = strategy
 		now.Strategy, now.Safe = strategy.Name(), strategy.Safe()
+		p.tells = found
 		e.watchOrbitsLocked(found, lot)
 	} else {
 		now.Strategy, now.Safe = p.service.Strategy, p.service.Safe
+		now.Orbits = cmp.Or(now.Orbits, p.service.Orbits)
 		now.Why = "the park service is not available"
 		if r := reasonOf(err); err != nil && r != "" {
 			now.Why += ": " + r

@@ -67,12 +67,17 @@ func (e *Endpoint) Retrieve(ctx context.Context, what string, anyway bool) (*Aud
 		return nil, fail("pick up", "", errClosing)
 	}
 	r, to, err := e.retrievalLocked(what, strategy)
+	tells := e.parking.tells
 	e.mu.Unlock()
 	if err != nil {
 		return nil, failPark("pick up", r.name(), err)
 	}
-	if r.own == nil && r.sure || !r.sure && r.expected.URI != "" {
-		r.present = e.whoIsAt(ctx, to)
+	empty := false
+	if r.own == nil && r.sure || !r.sure && (r.expected.URI != "" || tells) {
+		r.present, empty = e.whoIsAt(ctx, to)
+	}
+	if empty && tells && !r.sure {
+		return nil, failPark("pick up", r.name(), park.ErrOrbitNotFound)
 	}
 	e.mu.Lock()
 	if err := r.checkLocked(e, anyway); err != nil {
@@ -137,6 +142,9 @@ func (e *Endpoint) retrievalLocked(what string, strategy park.Strategy) (*retrie
 		to, err := strategy.Retrieve(p.record.Orbit)
 		return r, to, err
 	}
+	if e.parking.service.Orbits != "" && !e.isOrbitLocked(r.orbit) {
+		return r, sip.Uri{}, park.ErrOrbitNotFound // to call it would be to call somebody
+	}
 	r.expected, r.by, _ = e.parking.board.Expected(r.orbit, time.Now())
 	to, err := strategy.Pickup(r.orbit)
 	return r, to, err
@@ -150,9 +158,9 @@ func (r *retrieval) name() string { return r.orbit }
 // lookPatience bounds how long is looked who is at an orbit before it is called.
 const lookPatience = 500 * time.Millisecond
 
-// whoIsAt asks for who is parked at an address, zero if it is not told. The board may be a second old (RFC 4235 §3.10), in
-// which somebody may have come in the place of another.
-func (e *Endpoint) whoIsAt(ctx context.Context, uri sip.Uri) park.Party {
+// whoIsAt asks for who is parked at an address, zero if it is not told; empty reports that nobody is. The board may be a
+// second old (RFC 4235 §3.10), in which somebody may have come in the place of another.
+func (e *Endpoint) whoIsAt(ctx context.Context, uri sip.Uri) (who park.Party, empty bool) {
 	e.mu.Blocking()
 	ctx, cancel := context.WithTimeout(ctx, lookPatience)
 	defer cancel()
@@ -162,19 +170,24 @@ func (e *Endpoint) whoIsAt(ctx context.Context, uri sip.Uri) park.Party {
 	opt.Name = "a parked call" // the URI may be a secret
 	n, err := event.Fetch(ctx, e.agent, opt)
 	if err != nil {
-		return park.Party{}
+		return park.Party{}, false
 	}
 	doc, err := body.ParseDialogInfo(n.Body)
 	if err != nil {
-		return park.Party{}
+		return park.Party{}, false
 	}
+	empty = true
 	for _, d := range doc.Dialogs {
-		var who sip.Uri
-		if !strings.EqualFold(d.State, "terminated") && parseAddress(d.Remote.URI, &who) == nil {
-			return park.Party{URI: plaintext.Line(addressOf(who), 256), Display: plaintext.Line(d.Remote.Display, maxName)}
+		if strings.EqualFold(d.State, "terminated") {
+			continue
+		}
+		empty = false
+		var uri sip.Uri
+		if parseAddress(d.Remote.URI, &uri) == nil {
+			return park.Party{URI: plaintext.Line(addressOf(uri), 256), Display: plaintext.Line(d.Remote.Display, maxName)}, false
 		}
 	}
-	return park.Party{}
+	return park.Party{}, empty
 }
 
 // orbitURI is what a number is called at, zero if nothing is.
