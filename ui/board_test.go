@@ -67,6 +67,7 @@ func TestBroadcast(t *testing.T) {
 		{URI: uri("bob"), Status: "delivered"}, {URI: uri("eva"), Status: "failed"},
 	}}}
 	s.press("esc", "ctrl+x", "B", "tab", "tab", "enter")
+	s.wantsCalls("park.broadcast to=[" + uri("bob") + "] orbit=1349") // a text that nobody has changed is made when it is sent
 	s.wants("1 of 2 were told of 1349; not reached: Eva Novak")
 	s.wants("told: Bob Martin (delivered), Eva Novak (not reached)")
 

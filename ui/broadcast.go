@@ -19,6 +19,7 @@ type broadcast struct {
 	field  int
 	line   editor // of the field that is written in
 	text   string
+	usual  string // what it was, unless somebody writes in it
 	all    []addressee
 	shown  []int // of all, those that are like what is typed
 	choice choice
@@ -64,7 +65,7 @@ func (m *model) openBroadcastOf(orbit string) tea.Cmd {
 		return nil
 	}
 	row, _ := m.parkRow(orbit)
-	b := &broadcast{orbit: orbit, mine: row.Mine, caller: m.callerOf(row.Caller), text: text, board: &board{choice: orbitChoice{orbit}, from: -1}}
+	b := &broadcast{orbit: orbit, mine: row.Mine, caller: m.callerOf(row.Caller), text: text, usual: text, board: &board{choice: orbitChoice{orbit}, from: -1}}
 	for _, g := range m.groups {
 		if uris := m.hereOf(g.Name); len(uris) > 0 && g.Name != "" {
 			b.all = append(b.all, addressee{name: g.Name, uris: uris, group: true})
@@ -294,7 +295,11 @@ func (b *broadcast) press(m *model) tea.Cmd {
 			return nil
 		}
 		m.overlay = b.board
-		return m.announce(b.orbit, to, b.text)
+		text := b.text
+		if text == b.usual {
+			text = "" // the time left is another by now
+		}
+		return m.announce(b.orbit, to, text)
 	case fieldDraft:
 		m.overlay = nil
 		if b.draft.input.text != "" {

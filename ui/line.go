@@ -205,7 +205,7 @@ func (m *model) quit() tea.Cmd {
 
 // quitCommand is /quit: it asks only where a call would end.
 func (m *model) quitCommand() tea.Cmd {
-	if len(m.calls) > 0 {
+	if len(m.calls) > 0 || len(m.parkedLive()) > 0 {
 		return m.askQuit()
 	}
 	return m.quit()

@@ -356,8 +356,8 @@ func TestHowParksEnd(t *testing.T) {
 		target string
 		want   string
 	}{
-		{park.Retrieved, "dev", "retrieved by Dev Patel"},
-		{park.Retrieved, "desk", "retrieved by me"},
+		{park.Retrieved, "dev", "picked up by Dev Patel"},
+		{park.Retrieved, "desk", "picked up by me"},
 		{park.Retrieved, "", "picked up"},
 		{park.Ringback, "desk", "rang back, answered here"},
 		{park.Ringback, "carol", "rang back, answered by Carol Diaz"},
@@ -435,7 +435,7 @@ func TestParkEnds(t *testing.T) {
 		Target: session.Party{URI: uri("dev")},
 	}
 	s.events(over)
-	s.wants(" 1347  Carol Diaz: retrieved by Dev Patel, waited 1:12")
+	s.wants(" 1347  Carol Diaz: picked up by Dev Patel, waited 1:12")
 	s.wants("Act: 3(2)")
 	s.press("x")
 	s.wantsNot("waited 1:12")
@@ -447,4 +447,14 @@ func TestParkEnds(t *testing.T) {
 	over.Reason, over.Target = park.Retrieved, session.Party{URI: uri("desk")}
 	s.events(over)
 	s.wantsNot("waited 1:12") // who has taken it back knows
+}
+
+// To quit is to leave alone whoever comes back: that is asked, by whatever key.
+func TestQuitWhileParked(t *testing.T) {
+	for _, keys := range [][]string{{"/quit", "enter"}, {"ctrl+c"}} {
+		s := parked(t, 80, 24, lot())
+		s.press("ctrl+u")
+		s.press(keys...)
+		s.wants("nobody will be here when they ring back: 1347")
+	}
 }

@@ -164,7 +164,7 @@ func (m *model) howEnded(r park.Record) string {
 		if who == "" {
 			return "picked up"
 		}
-		return "retrieved by " + who
+		return "picked up by " + who
 	case park.Ringback:
 		if who == "" || who == "me" {
 			return "rang back, answered here"

@@ -76,7 +76,7 @@ func TestStoryOfPark(t *testing.T) {
 
 		k.settle()
 		k.sees("RECENT")
-		k.sees("retrieved by carol")
+		k.sees("picked up by carol")
 		k.keys("q")
 		k.sees("picked up by ")
 		k.sees("half a wo")

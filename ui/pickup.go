@@ -215,8 +215,12 @@ func (m *model) pickUpFailed(msg retrievedMsg) {
 		m.refuse(msg, &refusedPickUp{orbit: msg.orbit, who: m.expected(msg)})
 	default:
 		m.message = ""
-		m.say(m.windows.current, "not picked up: "+problem(msg.err))
+		m.say(m.windows.current, notPickedUp(msg.err))
 	}
+}
+
+func notPickedUp(err error) string {
+	return "not picked up: " + strings.TrimPrefix(problem(err), "pick up ")
 }
 
 // expected is whom the user wanted, for the sentence that they are gone.
@@ -230,7 +234,7 @@ func (m *model) expected(msg retrievedMsg) string {
 // refuse opens the box, unless another one has been opened meanwhile.
 func (m *model) refuse(msg retrievedMsg, r *refusedPickUp) {
 	if m.overlay != nil {
-		m.say(m.windows.current, "not picked up: "+problem(msg.err))
+		m.say(m.windows.current, notPickedUp(msg.err))
 		return
 	}
 	m.message = ""
