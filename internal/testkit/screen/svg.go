@@ -40,6 +40,8 @@ func FromANSI(capture string, columns, rows int) *Terminal {
 
 // SVG draws the screen with a title bar.
 func (t *Terminal) SVG(title string) []byte {
+	t.cells.RLock()
+	defer t.cells.RUnlock()
 	columns, rows := t.emulator.Width(), t.emulator.Height()
 	width := float64(columns)*cellWidth + 2*margin
 	height := float64(rows)*cellHeight + titleBar + margin

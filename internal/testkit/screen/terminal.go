@@ -22,6 +22,8 @@ type Terminal struct {
 	emulator *vt.SafeEmulator
 	input    *queue
 	answered chan struct{} // closed when answers has returned
+
+	cells sync.RWMutex // The emulator hands out cells that it goes on writing to: who reads them keeps it from that.
 }
 
 // New makes a terminal of that many columns and rows. Close it, or its goroutine stays.
@@ -48,6 +50,8 @@ func (t *Terminal) answers() {
 // Write shows what the program writes. A program that thinks its output is not a terminal's sends bare line feeds; they
 // become what the line discipline of a terminal makes of them.
 func (t *Terminal) Write(p []byte) (int, error) {
+	t.cells.Lock()
+	defer t.cells.Unlock()
 	if _, err := t.emulator.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))); err != nil {
 		return 0, err
 	}
@@ -61,13 +65,19 @@ func (t *Terminal) Input() io.Reader { return t.input }
 func (t *Terminal) Type(keys string) { t.input.write([]byte(keys)) }
 
 // Resize changes the size. The program has to be told by the test, as there is no signal.
-func (t *Terminal) Resize(columns, rows int) { t.emulator.Resize(columns, rows) }
+func (t *Terminal) Resize(columns, rows int) {
+	t.cells.Lock()
+	defer t.cells.Unlock()
+	t.emulator.Resize(columns, rows)
+}
 
 // Alternate reports whether the alternate screen is shown.
 func (t *Terminal) Alternate() bool { return t.emulator.IsAltScreen() }
 
 // Text is the screen without styles, one line a row, without blanks at the ends of the lines.
 func (t *Terminal) Text() string {
+	t.cells.RLock()
+	defer t.cells.RUnlock()
 	var b strings.Builder
 	for y := range t.emulator.Height() {
 		var line strings.Builder
