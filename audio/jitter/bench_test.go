@@ -28,13 +28,7 @@ func newCycle(t testing.TB, name string, lose int) *cycle {
 		t.Fatal(err)
 	}
 	t.Cleanup(dec.Close)
-	x := speech(t)
-	switch c.SampleRate {
-	case 8000:
-		x = half(x)
-	case 48000:
-		x = triple(x)
-	}
+	x := speechAt(t, c.SampleRate)
 	y := &cycle{b: jitter.New(jitter.Config{}), clock: c.ClockRate, lose: lose}
 	y.b.SetFormat(0, jitter.Format{Decoder: dec, ClockRate: c.ClockRate, SampleRate: c.SampleRate})
 	y.packets = coded(t, c, codec.EncoderConfig{Ptime: 20 * ms}, 0, x)

@@ -95,10 +95,7 @@ func TestConcealmentOfSpeech(t *testing.T) {
 	held := jitter.Config{Min: 60 * ms} // what is lost is known, and nothing is to be stretched: the sounds are compared moment by moment
 	for _, name := range []string{"pcmu", "g722"} {
 		c, _ := codec.Find(name)
-		x := speech(t)
-		if c.SampleRate == 8000 {
-			x = half(x)
-		}
+		x := speechAt(t, c.SampleRate)
 		packets := coded(t, c, codec.EncoderConfig{Ptime: 20 * ms}, 0, x)
 		clean, _ := hear(t, c, packets, nil, held, own)
 		for _, share := range []float64{0.05, 0.1} {
@@ -132,7 +129,7 @@ func TestOpusRecovers(t *testing.T) {
 		t.Skip("Opus is for receiving only in this build")
 	}
 	held := jitter.Config{Min: 60 * ms} // long enough for copies from the beginning, so that nothing is stretched
-	x := triple(speech(t))
+	x := speechAt(t, 48000)
 	packets := coded(t, c, codec.EncoderConfig{Ptime: 20 * ms, Params: "useinbandfec=1", Bitrate: 24000}, 0.1, x)
 	clean, _ := hear(t, c, packets, nil, held, own)
 	for _, share := range []float64{0.05, 0.1} {
@@ -160,7 +157,7 @@ func TestOpusSilence(t *testing.T) {
 	if c.NewEncoder == nil {
 		t.Skip("Opus is for receiving only in this build")
 	}
-	words := triple(speech(t))
+	words := speechAt(t, 48000)
 	x := append(append(append([]int16(nil), words...), make([]int16, 3*48000)...), words...)
 	packets := coded(t, c, codec.EncoderConfig{Ptime: 20 * ms, Params: "usedtx=1"}, 0, x)
 	none, sequence := 0, uint16(0)

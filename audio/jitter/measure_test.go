@@ -22,6 +22,19 @@ func speech(t testing.TB) []int16 {
 	return x
 }
 
+// speechAt is speech at the rate of a codec.
+func speechAt(t testing.TB, rate int) []int16 {
+	t.Helper()
+	x := speech(t)
+	switch rate {
+	case 8000:
+		x = half(x)
+	case 48000:
+		x = triple(x)
+	}
+	return x
+}
+
 // half brings 16 kHz to 8 kHz through a short low-pass filter.
 func half(x []int16) []int16 {
 	const taps = 31

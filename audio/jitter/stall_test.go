@@ -63,13 +63,7 @@ func TestLateSpeechDoesNotClick(t *testing.T) {
 		if c.NewEncoder == nil {
 			continue
 		}
-		x := speech(t)
-		switch c.SampleRate {
-		case 8000:
-			x = half(x)
-		case 48000:
-			x = triple(x)
-		}
+		x := speechAt(t, c.SampleRate)
 		x = append(x, x...)
 		packets := coded(t, c, codec.EncoderConfig{Ptime: 20 * ms}, 0, append(x, x...))
 		plain, _ := through(t, c, packets, none, none)
