@@ -17,12 +17,8 @@ import (
 // an offer of ours is written when its turn has come, and again when it crossed one of theirs, on top of what was agreed
 // meanwhile.
 
-const (
-	// offerWait bounds an offer of ours. A re-INVITE that nobody answers has no other limit once it got a 100.
-	offerWait = 40 * time.Second
-	// answerComes is how long after the ACK of a delayed offer its answer may not be in force yet.
-	answerComes = 10 * time.Millisecond
-)
+// offerWait bounds an offer of ours. A re-INVITE that nobody answers has no other limit once it got a 100.
+const offerWait = 40 * time.Second
 
 // takeTurn waits until no operation of this user changes the media.
 func (c *AudioVideoCall) takeTurn(ctx context.Context) error {
@@ -59,34 +55,29 @@ func (c *AudioVideoCall) propose(d sdp.Direction) error {
 	c.e.mu.Unlock()
 	ctx, cancel := context.WithTimeoutCause(c.ctx, offerWait, sipua.ErrTimeout)
 	defer cancel()
-	for {
-		var taken error
-		_, err := dlg.Propose(ctx, sipua.Offer{
-			Method: sip.INVITE,
-			Describe: func() (string, []byte, error) {
-				c.describing.Lock()
-				defer c.describing.Unlock()
-				offer, err := c.description.Offer(d)
-				return body.TypeSDP, offer, err
-			},
-			Refused: func() {
-				c.describing.Lock()
-				defer c.describing.Unlock()
-				c.description.Rollback()
-			},
-			Accepted: func(res *sip.Response) { taken = c.accept(res.Body(), d) },
-		})
-		switch {
-		case errors.Is(err, sdp.ErrState):
-			if err := sleep(ctx, answerComes); err != nil {
-				return err
+	var taken error
+	_, err := dlg.Propose(ctx, sipua.Offer{
+		Method: sip.INVITE,
+		Describe: func() (string, []byte, error) {
+			c.describing.Lock()
+			defer c.describing.Unlock()
+			offer, err := c.description.Offer(d)
+			if errors.Is(err, sdp.ErrState) {
+				err = sipua.ErrNotYet
 			}
-		case err != nil:
-			return explain(err, c.e.cfg.Encryption)
-		default:
-			return taken
-		}
+			return body.TypeSDP, offer, err
+		},
+		Refused: func() {
+			c.describing.Lock()
+			defer c.describing.Unlock()
+			c.description.Rollback()
+		},
+		Accepted: func(res *sip.Response) { taken = c.accept(res.Body(), d) },
+	})
+	if err != nil {
+		return explain(err, c.e.cfg.Encryption)
 	}
+	return taken
 }
 
 // accept takes the answer to our open offer, in which d was wanted.

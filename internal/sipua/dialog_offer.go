@@ -2,20 +2,28 @@ package sipua
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
 
-// maxGlare bounds how often an offer that crossed another is tried again.
-const maxGlare = 8
+const (
+	// maxGlare bounds how often an offer that crossed another is tried again.
+	maxGlare = 8
+	// answerComes is how long after the ACK of a delayed offer its answer may not be in force yet.
+	answerComes = 10 * time.Millisecond
+)
+
+// ErrNotYet is what Offer.Describe returns while an answer that has arrived is being put into force.
+var ErrNotYet = errors.New("sipua: the last offer is still being answered")
 
 // Offer is a session description that is offered in a dialog. An offer and its answer exclude any other offer, in either
 // direction. Hence the functions: they run while nothing else can be offered, and must not block or use the dialog.
 type Offer struct {
 	Method sip.RequestMethod // INVITE or UPDATE
-	// Describe is called when the turn has come, again before each repetition.
+	// Describe is called when the turn has come, again before each repetition, and soon again after ErrNotYet.
 	Describe func() (contentType string, body []byte, err error)
 	// Refused is called after an offer that was not accepted: what was in force stays (RFC 6141 §3.1). May be nil.
 	Refused func()
@@ -52,6 +60,13 @@ func (d *Dialog) Propose(ctx context.Context, o Offer, headers ...sip.Header) (*
 		}
 		res, err := d.offer(ctx, o, headers)
 		d.endOffer()
+		if errors.Is(err, ErrNotYet) { // nothing was sent
+			if err := d.pause(ctx, answerComes); err != nil {
+				return nil, err
+			}
+			try--
+			continue
+		}
 		wait, again := d.retryOffer(res, err)
 		if !again || try >= maxGlare {
 			return res, err

@@ -237,6 +237,41 @@ func TestOfferThatCameTooEarlyIsRepeated(t *testing.T) {
 	})
 }
 
+// While the answer in an ACK is being put into force there is nothing to build an offer on: it is written a moment later.
+func TestOfferWaitsForAnAnswerToBeInForce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		caller, _, d := takenCall(t, w, w.agent("bob", bobHost))
+		asked, done := 0, make(chan error, 1)
+		propose := func(ctx context.Context, notYet int) {
+			asked = 0
+			_, err := d.Propose(ctx, Offer{Method: sip.UPDATE, Describe: func() (string, []byte, error) {
+				if asked++; asked <= notYet {
+					return "", nil, ErrNotYet
+				}
+				return offerType, offerBody, nil
+			}})
+			done <- err
+		}
+		start := time.Now()
+		go propose(t.Context(), 2*maxGlare)
+		ours := caller.request(sip.UPDATE, time.Second)
+		if waited := time.Since(start); waited != 2*maxGlare*answerComes {
+			t.Errorf("sent after %s", waited)
+		}
+		caller.reply(ours, 200, "")
+		if err := within(t, done, time.Second, "Propose"); err != nil || asked != 2*maxGlare+1 {
+			t.Errorf("asked %d times: %v", asked, err)
+		}
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, ErrTimeout)
+		defer cancel()
+		go propose(ctx, 1<<30)
+		if err := within(t, done, 2*time.Second, "the end of patience"); !errors.Is(err, ErrTimeout) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // The session is refreshed with the newest description, even if that is being agreed when the refresh is due.
 func TestRefreshRepeatsTheNewestDescription(t *testing.T) {
 	bubble(t, func(t *testing.T) {

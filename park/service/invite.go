@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"time"
 
 	"offhook/internal/sipua"
 	"offhook/park"
@@ -59,15 +58,3 @@ func whileWanted(ctx context.Context, inv *sipua.Invite) (_ context.Context, can
 }
 
 func newCallID() string { return strings.ToLower(rand.Text()) }
-
-// sleep waits for d or for ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}

@@ -21,8 +21,6 @@ import (
 const (
 	// offerWait bounds an offer of ours in a dialog: a re-INVITE that nobody answers has no other limit once it got a 100.
 	offerWait = 32 * time.Second
-	// answerComes is how long after the ACK of a delayed offer its answer may not be in force yet.
-	answerComes = 10 * time.Millisecond
 	// maxOut bounds the requests that wait to be sent in one dialog.
 	maxOut = 64
 )
@@ -225,31 +223,26 @@ func (l *leg) propose(ctx context.Context, v view) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, offerWait, sipua.ErrTimeout)
 	defer cancel()
 	headers := append(l.s.headers(v), l.s.mark(l.dialog.ID().CallID))
-	for {
-		var taken error
-		_, err := l.dialog.Propose(ctx, sipua.Offer{
-			Method: sip.INVITE,
-			Describe: func() (string, []byte, error) {
-				offer, err := l.offer(v)
-				if err == nil {
-					l.dialog.SetContactParams(v.params())
-				}
-				return body.TypeSDP, offer, err
-			},
-			Refused:  l.rollback,
-			Accepted: func(res *sip.Response) { taken = l.accept(res.Body(), v) },
-		}, headers...)
-		switch {
-		case errors.Is(err, sdp.ErrState): // the ACK with their answer is being taken at this moment
-			if err := sleep(ctx, answerComes); err != nil {
-				return err
+	var taken error
+	_, err := l.dialog.Propose(ctx, sipua.Offer{
+		Method: sip.INVITE,
+		Describe: func() (string, []byte, error) {
+			offer, err := l.offer(v)
+			switch {
+			case err == nil:
+				l.dialog.SetContactParams(v.params())
+			case errors.Is(err, sdp.ErrState):
+				err = sipua.ErrNotYet
 			}
-		case err != nil:
-			return err
-		default:
-			return taken
-		}
+			return body.TypeSDP, offer, err
+		},
+		Refused:  l.rollback,
+		Accepted: func(res *sip.Response) { taken = l.accept(res.Body(), v) },
+	}, headers...)
+	if err != nil {
+		return err
 	}
+	return taken
 }
 
 // invite calls somebody and shows him a view. It returns once the leg is up; run has to follow. When it fails the leg is
