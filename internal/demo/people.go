@@ -98,15 +98,24 @@ func (d *Demo) ringCommand(ctx context.Context, call bool, rest []string) string
 	return "carol will, in " + after.String() + ". Lean back for ten seconds to see who accepts."
 }
 
-// callAlice lets carol call, play the melody once and hang up.
-func (d *Demo) callAlice(ctx context.Context) {
+// carolWithAlice is carol's conversation with alice; nil while carol is not there.
+func (d *Demo) carolWithAlice() *session.Conversation {
 	carol := d.carol.current()
 	if carol == nil {
-		return
+		return nil
 	}
 	c, err := carol.Conversation(d.AOR)
 	if err != nil {
 		d.log.Warn("conversation", "err", err)
+		return nil
+	}
+	return c
+}
+
+// callAlice lets carol call, play the melody once and hang up.
+func (d *Demo) callAlice(ctx context.Context) {
+	c := d.carolWithAlice()
+	if c == nil {
 		return
 	}
 	ringing, cancel := context.WithTimeout(ctx, callPatience)
@@ -128,13 +137,8 @@ const callPatience = 45 * time.Second
 // openSession ends carol's session with alice, if there is one, and opens a new one with text in its INVITE: only a new
 // session is forked.
 func (d *Demo) openSession(ctx context.Context, text string) {
-	carol := d.carol.current()
-	if carol == nil {
-		return
-	}
-	c, err := carol.Conversation(d.AOR)
-	if err != nil {
-		d.log.Warn("conversation", "err", err)
+	c := d.carolWithAlice()
+	if c == nil {
 		return
 	}
 	if call := c.IM(); call != nil {
