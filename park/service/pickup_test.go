@@ -244,7 +244,7 @@ func TestCallerCannotFillTheLot(t *testing.T) {
 			}
 		}
 		mary.mustDial(userPark, sip.NewHeader("Referred-By", "<sip:bob@"+domain+">"))
-	}, func(c *Config) { c.Lot.PerUser = 2 })
+	}, toBob, func(c *Config) { c.Lot.PerUser = 2 })
 }
 
 // Nobody is called what he calls himself, if that is a user whom the proxy would have known.

@@ -14,6 +14,11 @@ import (
 	"offhook/park"
 )
 
+// meant is how long a retriever has to stay for his call to count as picked up.
+const meant = 20 * time.Millisecond
+
+var errGaveUp = errors.New("park: who picked up has gone at once")
+
 // serveRetrieve connects somebody with who is parked at an orbit, or with the caller of a token.
 func (s *Service) serveRetrieve(ctx context.Context, inv *sipua.Invite, what string) {
 	by, user := s.sender(inv.Request())
@@ -109,6 +114,11 @@ func (s *Service) connect(ctx context.Context, p *parked, inv *sipua.Invite, by 
 		s.takeBack(p)
 		return nil, err
 	}
+	if l.gaveUp(ctx) {
+		l.drop("")
+		s.takeBack(p)
+		return nil, errGaveUp
+	}
 	if !s.unpark(p, s.lot.Retrieved, park.Retrieved, l.alias) {
 		l.drop(reason(480, errCallerGone.Error()))
 		return nil, errCallerGone
@@ -117,6 +127,21 @@ func (s *Service) connect(ctx context.Context, p *parked, inv *sipua.Invite, by 
 		s.spawn(func(ctx context.Context) { s.bye(ctx, l.dialog, reason(480, errCallerGone.Error())) })
 	}
 	return l, nil
+}
+
+// gaveUp reports whether a retriever ends the call as soon as he has it. He wanted to cancel and the 200 was faster, so his
+// BYE follows the ACK at once (RFC 3261 §9.1); nobody has spoken yet, and the caller must not be lost for that.
+func (l *leg) gaveUp(ctx context.Context) bool {
+	timer := time.NewTimer(meant)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return false
+	case <-ctx.Done():
+		return false
+	case <-l.dialog.Done():
+		return true
+	}
 }
 
 // takeBack shows a caller who was nearly picked up that he is parked still.
