@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -182,11 +183,12 @@ func TestProposeOrdersOffers(t *testing.T) {
 		first := caller.request(sip.INVITE, time.Second)
 		s.send(sip.INVITE, 0, string(offerBody), "Content-Type: application/sdp")
 		caller.response(491, sip.INVITE, time.Second)
-		caller.reply(first, 491, "")
+		caller.reply(first, 500, "", "Retry-After: 3") // as 491, but it is known when ours would come again
 		caller.request(sip.ACK, time.Second)
+		synctest.Wait() // the ACK leaves a moment before Refused is called
 		s.send(sip.INVITE, 0, string(offerBody), "Content-Type: application/sdp")
 		theirs := next(t, d) // it may come at once: ours has been withdrawn
-		caller.quiet(2 * time.Second)
+		caller.quiet(5 * time.Second)
 		note("theirs")
 		_ = theirs.Respond(488, "Not Acceptable Here")
 		s.send(sip.ACK, s.seq, "")
