@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ type person struct {
 	*session.Endpoint
 	t      *testing.T
 	events *fanout.Reader[session.Event]
+	since  []session.Event // she last sent something, and not yet awaited
 	ear    *ear
 }
 
@@ -95,7 +97,7 @@ func visit(t *testing.T) (*Demo, *person) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &person{e, t, e.Subscribe("test"), hears}
+	p := &person{e, t, e.Subscribe("test"), nil, hears}
 	life, stop := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() { engine.serve(life, slog.New(slog.DiscardHandler)) })
@@ -121,22 +123,25 @@ func visit(t *testing.T) (*Demo, *person) {
 	return d, p
 }
 
-// await returns the next event of type E that matches.
+// await returns the first event since alice last sent something that is of type E, matches, and has not been returned yet:
+// of what her words set off nobody knows what comes first.
 func await[E session.Event](p *person, match func(E) bool) E {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	for {
+		for i, event := range p.since {
+			if e, ok := event.(E); ok && match(e) {
+				p.since = slices.Delete(p.since, i, i+1)
+				return e
+			}
+		}
 		batch, err := p.events.Next(ctx)
 		if err != nil {
 			var none E
 			p.t.Fatalf("no %s: %v", none.Type(), err)
 		}
-		for _, event := range batch {
-			if e, ok := event.(E); ok && match(e) {
-				return e
-			}
-		}
+		p.since = append(p.since, batch...)
 	}
 }
 
@@ -149,6 +154,7 @@ func (p *person) say(to, text, want string) {
 
 func (p *person) send(to, text string) {
 	p.t.Helper()
+	p.since = nil
 	c, err := p.Conversation("sip:" + to + "@" + Domain)
 	if err != nil {
 		p.t.Fatal(err)
