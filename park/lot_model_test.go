@@ -24,6 +24,7 @@ type plainPark struct {
 	by, token     string
 	caller        Party
 	promised      bool
+	arriving      bool // the caller is on the way to the promised orbit
 	waits         bool // the caller is here
 	taken         bool // by a retriever
 	ringing       bool
@@ -155,7 +156,7 @@ func (m *plain) due() []string {
 	for n := m.cfg.First; n <= m.cfg.Last; n++ {
 		p := m.live(n)
 		switch {
-		case p == nil || p.endsAt.After(m.now):
+		case p == nil || p.endsAt.After(m.now) || p.arriving:
 		case p.promised && !p.waits:
 			m.end(p)
 			said = append(said, fmt.Sprint(n, DueReservation))
@@ -253,9 +254,35 @@ func againstModel(t *rapid.T) {
 				sameErr(t, err, ErrDoublePark)
 			default:
 				sameErr(t, err, nil)
-				p.waits, p.caller, p.token = true, o.Caller, fmt.Sprintf("token%d", before+1)
+				p.waits, p.arriving, p.caller, p.token = true, false, o.Caller, fmt.Sprintf("token%d", before+1)
 				p.endsAt = m.now.Add(m.cfg.Timeout)
 				same(t, "token", o.Token, p.token)
+			}
+		},
+		"arrive": func(t *rapid.T) {
+			n := id(t)
+			o, ok := l.Arrive(m.now, n)
+			p := m.byID(n)
+			same(t, "arrives", ok, p.promised && !p.waits && !p.arriving)
+			if ok {
+				same(t, "arrives at", []any{o.Number, o.ID, o.State}, []any{p.number, n, Reserved})
+				p.arriving, p.left = true, p.endsAt.Sub(m.now)
+			}
+		},
+		"turnBack": func(t *rapid.T) {
+			n := id(t)
+			l.TurnBack(m.now, n)
+			if p := m.byID(n); p.arriving {
+				p.arriving, p.endsAt = false, m.now.Add(max(p.left, 10*second))
+			}
+		},
+		"move": func(t *rapid.T) {
+			n := id(t)
+			p := m.byID(n)
+			to := Party{URI: fmt.Sprint("another caller of ", n)}
+			same(t, "moved", l.Move(n, to), p.waits && !p.taken && !p.dropping)
+			if p.waits && !p.taken && !p.dropping {
+				p.caller = to
 			}
 		},
 		"release": func(t *rapid.T) {
@@ -270,7 +297,7 @@ func againstModel(t *rapid.T) {
 			if rapid.Bool().Draw(t, "by token") {
 				key = fmt.Sprintf("token%d", max(0, tokens-rapid.IntRange(-1, 6).Draw(t, "token")))
 			}
-			o, recalling, err := l.Claim(m.now, key, carol)
+			o, recalling, err := l.Claim(m.now, key)
 			p, was, wantErr := m.claim(key)
 			sameErr(t, err, wantErr)
 			if err == nil {

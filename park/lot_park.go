@@ -75,6 +75,29 @@ func (l *Lot) countLocked(uri string) int {
 	return n
 }
 
+// Arrive says that the caller of a promised orbit is on the way to it: the promise stands until Occupy, Release or TurnBack.
+// One whose time is up stands too, as long as Due has not ended it. False: that park is over.
+func (l *Lot) Arrive(now time.Time, id uint64) (Orbit, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.parks[id]
+	if s == nil || s.state != Reserved || s.at.IsZero() {
+		return Orbit{}, false
+	}
+	s.park.left, s.at = s.at.Sub(now), time.Time{}
+	return s.snapshot(), true
+}
+
+// TurnBack says that he has not arrived, and may come again. The time of the promise has stood still meanwhile; at least
+// 10 s are left.
+func (l *Lot) TurnBack(now time.Time, id uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.parks[id]; s != nil && s.state == Reserved && s.at.IsZero() {
+		s.at = now.Add(max(s.park.left, leastLeft))
+	}
+}
+
 // Occupy says that the caller is here. From now on there is a token, and the time until ring-back runs. ErrParkTimeout:
 // that park is over; ErrDoublePark: the caller is here already.
 func (l *Lot) Occupy(now time.Time, id uint64, caller Party) (Orbit, error) {
@@ -97,6 +120,19 @@ func (l *Lot) Occupy(now time.Time, id uint64, caller Party) (Orbit, error) {
 	l.tokens[d] = id
 	s.at = now.Add(l.cfg.Timeout)
 	return s.snapshot(), nil
+}
+
+// Move says that somebody waits in the caller's place: himself with another device, or whom he has sent. Neither the token
+// nor the time changes. False: somebody has the call or is being connected, or it is over.
+func (l *Lot) Move(id uint64, caller Party) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.parks[id]
+	if s == nil || s.state != Parked && s.state != Recalling {
+		return false
+	}
+	s.park.caller = caller
+	return true
 }
 
 // Release says that the caller will not come: the orbit is free again, without a rest, for nobody knows its number.

@@ -94,7 +94,7 @@ func (s *simulation) arrive(p *parking) {
 func (s *simulation) dial(who, key string) { s.send(func() { s.invite(who, key) }) }
 
 func (s *simulation) invite(who, key string) {
-	o, recalling, err := s.lot.Claim(s.now, key, Party{URI: who})
+	o, recalling, err := s.lot.Claim(s.now, key)
 	s.judge(key, o, err)
 	t := s.parks[o.ID]
 	if err != nil || t == nil {

@@ -9,7 +9,7 @@ import "time"
 // The error is a *Failure. By number: ErrOrbitNotFound if nobody is there, ErrOccupied if somebody else is being connected.
 // By token: ErrStaleOrbit if that park is over or somebody else is being connected, ErrOrbitNotFound if there never was
 // such a token or its park was over too long ago. Never is somebody else reached by a token.
-func (l *Lot) Claim(now time.Time, key string, by Party) (o Orbit, recalling bool, err error) {
+func (l *Lot) Claim(now time.Time, key string) (o Orbit, recalling bool, err error) {
 	token := digestOf(key)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -32,7 +32,7 @@ func (l *Lot) Claim(now time.Time, key string, by Party) (o Orbit, recalling boo
 		return Orbit{}, false, refused
 	}
 	p := s.park
-	p.retriever, p.left = by, 0
+	p.left = 0
 	if recalling {
 		p.attempt-- // interrupted, so it is made again if the retrieval fails
 	} else {
@@ -69,7 +69,6 @@ func (l *Lot) RetrieveFailed(now time.Time, id uint64) {
 		return
 	}
 	s.at = now.Add(max(s.park.left, leastLeft))
-	s.park.retriever = Party{}
 }
 
 // Unanswered says that who was rung has not answered, or could not be reached. DueNothing: the caller waits again for as

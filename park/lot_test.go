@@ -52,15 +52,15 @@ func TestMaryBobSteven(t *testing.T) {
 	if second.Number != first.Number || second.Token == first.Token || second.ID == first.ID {
 		t.Fatalf("first %#v, second %#v", first, second)
 	}
-	_, _, err := l.Claim(now, first.Token, bob)
+	_, _, err := l.Claim(now, first.Token)
 	wantErr(t, err, ErrStaleOrbit)
 	if _, ok := l.Find(first.Token); ok || !l.Ended(first.Token) || l.Ended(second.Token) {
 		t.Error("Find and Ended do not tell the parks apart")
 	}
 	wantState(t, l, "701", Parked)
-	o, _, err := l.Claim(now, "701", bob)
-	if err != nil || o.Caller != steven || o.Retriever != bob {
-		t.Errorf("by number: %v to %v, %v", o.Caller, o.Retriever, err)
+	o, _, err := l.Claim(now, "701")
+	if err != nil || o.Caller != steven {
+		t.Errorf("by number: %v, %v", o.Caller, err)
 	}
 	// And what comes late for Mary does nothing to Steven.
 	if l.Leave(now, first.ID) || l.Retrieved(now, first.ID) || l.Answered(now, first.ID) {
@@ -73,9 +73,9 @@ func TestTombstone(t *testing.T) {
 	l := newLot(t, LotConfig{})
 	o := parkOne(t, l, start, bob, mary, "")
 	l.Leave(start, o.ID)
-	_, _, err := l.Claim(start.Add(24*time.Hour-1), o.Token, bob)
+	_, _, err := l.Claim(start.Add(24*time.Hour-1), o.Token)
 	wantErr(t, err, ErrStaleOrbit)
-	_, _, err = l.Claim(start.Add(24*time.Hour), o.Token, bob)
+	_, _, err = l.Claim(start.Add(24*time.Hour), o.Token)
 	wantErr(t, err, ErrOrbitNotFound)
 	if l.Ended(o.Token) || len(l.tokens) != 0 {
 		t.Error("the token is still known")
@@ -153,7 +153,7 @@ func TestClosed(t *testing.T) {
 	if _, err := l.Occupy(start, under.ID, carol); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := l.Claim(start, o.Token, bob); err != nil {
+	if _, _, err := l.Claim(start, o.Token); err != nil {
 		t.Error(err)
 	}
 }
@@ -167,7 +167,7 @@ func TestTimeLeft(t *testing.T) {
 	} {
 		l := newLot(t, LotConfig{})
 		o := parkOne(t, l, start, bob, mary, "")
-		if _, _, err := l.Claim(start.Add(c.claimed), "701", carol); err != nil {
+		if _, _, err := l.Claim(start.Add(c.claimed), "701"); err != nil {
 			t.Fatal(err)
 		}
 		if due := l.Due(start.Add(c.claimed + c.took)); due != nil {
@@ -175,7 +175,7 @@ func TestTimeLeft(t *testing.T) {
 		}
 		l.RetrieveFailed(start.Add(c.claimed+c.took), o.ID)
 		got := wantState(t, l, "701", Parked)
-		if want := start.Add(c.rings); !got.RingBack.Equal(want) || !got.Since.Equal(start) || got.Retriever != (Party{}) {
+		if want := start.Add(c.rings); !got.RingBack.Equal(want) || !got.Since.Equal(start) {
 			t.Errorf("%+v: rings back at %v, want %v", c, got.RingBack, want)
 		}
 		if next, ok := l.Next(); !ok || !next.Equal(got.RingBack) {
@@ -223,7 +223,7 @@ func TestRecallsThenFallbackThenDrop(t *testing.T) {
 		t.Fatalf("%+v", next)
 	}
 	for _, key := range []string{"701", o.Token} {
-		if _, _, err := l.Claim(now, key, carol); err == nil {
+		if _, _, err := l.Claim(now, key); err == nil {
 			t.Error("a call that is being dropped was retrieved")
 		}
 	}
@@ -252,7 +252,7 @@ func TestInterruptedRecallIsMadeAgain(t *testing.T) {
 	interrupt := func() {
 		t.Helper()
 		now = now.Add(5 * second)
-		if _, recalling, err := l.Claim(now, o.Token, bob); err != nil || !recalling {
+		if _, recalling, err := l.Claim(now, o.Token); err != nil || !recalling {
 			t.Fatalf("recalling %v, %v", recalling, err)
 		}
 		if next := l.Unanswered(now, o.ID); next.Kind != DueNothing || l.Answered(now, o.ID) {
@@ -289,6 +289,39 @@ func TestReservationExpires(t *testing.T) {
 	if got := wantState(t, l, "701", Free); got != (Orbit{Number: "701", State: Free}) {
 		t.Errorf("something is left: %+v", got)
 	}
+}
+
+// A call that arrives while the promise stands, even as its time ends, has the orbit; one that turns back leaves it for ten
+// seconds at least.
+func TestReservationWaitsForWhoArrives(t *testing.T) {
+	l := newLot(t, LotConfig{})
+	o, err := l.Reserve(start, bob, "", "", "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := start.Add(60 * second) // and Due has not been here
+	if got, ok := l.Arrive(now, o.ID); !ok || got != o {
+		t.Fatalf("%+v, %v", got, ok)
+	}
+	if _, twice := l.Arrive(now, o.ID); twice {
+		t.Error("somebody else arrives at the same orbit")
+	}
+	now = now.Add(32 * second)
+	if due := l.Due(now); len(due) != 0 {
+		t.Fatalf("while he arrives: %v", due)
+	}
+	l.TurnBack(now, o.ID)
+	if at, ok := l.Next(); !ok || at != now.Add(10*second) {
+		t.Errorf("the promise ends at %v", at)
+	}
+	if _, ok := l.Arrive(now.Add(9*second), o.ID); !ok {
+		t.Fatal("he cannot come again")
+	}
+	if o, err = l.Occupy(now.Add(30*second), o.ID, mary); err != nil || o.RingBack != now.Add(120*second) {
+		t.Errorf("%+v, %v", o, err)
+	}
+	l.TurnBack(now, o.ID) // late
+	wantState(t, l, "701", Parked)
 }
 
 // A source of tokens that repeats itself, or that makes numbers, parks nobody.

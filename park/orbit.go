@@ -15,11 +15,10 @@ type Orbit struct {
 	// Token is the secret of the safe-retrieve URI, "" before the caller is here. It prints nowhere.
 	Token string
 
-	Caller    Party // who is parked
-	Parker    Party // who has parked
-	Retriever Party // who is being connected, in Retrieving
-	Device    string
-	Note      string
+	Caller Party // who is parked
+	Parker Party // who has parked
+	Device string
+	Note   string
 
 	Since    time.Time // since when the caller waits; zero if nobody does
 	RingBack time.Time // when the parker will be rung; zero unless Parked
@@ -45,17 +44,16 @@ type slot struct {
 
 // parked is one park, from the reservation until quarantine is over. Guarded by Lot.mu.
 type parked struct {
-	id        uint64
-	parker    Party
-	device    string // the URI to ring back
-	note      string
-	caller    Party
-	retriever Party
-	token     string
-	digest    digest // of the token
-	since     time.Time
-	left      time.Duration // in Retrieving: how much park time was left
-	attempt   int
+	id      uint64
+	parker  Party
+	device  string // the URI to ring back
+	note    string
+	caller  Party
+	token   string
+	digest  digest // of the token
+	since   time.Time
+	left    time.Duration // of the park time, in Retrieving, or of the promise, while the caller arrives
+	attempt int
 }
 
 // move asks the table; false means that nothing has changed.
@@ -74,7 +72,7 @@ func (s *slot) snapshot() Orbit {
 		return o
 	}
 	o.ID = p.id
-	o.Token, o.Caller, o.Parker, o.Retriever, o.Device, o.Note = p.token, p.caller, p.parker, p.retriever, p.device, p.note
+	o.Token, o.Caller, o.Parker, o.Device, o.Note = p.token, p.caller, p.parker, p.device, p.note
 	o.Since, o.Attempt = p.since, p.attempt
 	if s.state == Parked {
 		o.RingBack = s.at

@@ -149,7 +149,7 @@ func at(t testing.TB, s State, cfg LotConfig) (*Lot, Orbit, time.Time) {
 	}
 	switch s {
 	case Retrieving:
-		if _, _, err := l.Claim(now, "701", carol); err != nil {
+		if _, _, err := l.Claim(now, "701"); err != nil {
 			t.Fatal(err)
 		}
 	case Recalling:
@@ -183,10 +183,20 @@ var operations = []struct {
 		_, err := l.Reserve(now, carol, "", "", o.Number, true)
 		return err
 	}},
+	{"Arrive", func(l *Lot, o Orbit, now time.Time) any { _, ok := l.Arrive(now, o.ID); return ok }},
+	{"Arrive, Due 10 min later", func(l *Lot, o Orbit, now time.Time) any {
+		l.Arrive(now, o.ID)
+		if due := l.Due(now.Add(10 * time.Minute)); len(due) > 0 {
+			return due[0].Kind
+		}
+		return ""
+	}},
+	{"TurnBack", func(l *Lot, o Orbit, now time.Time) any { l.TurnBack(now, o.ID); return "" }},
+	{"Move", func(l *Lot, o Orbit, _ time.Time) any { return l.Move(o.ID, carol) }},
 	{"Occupy", func(l *Lot, o Orbit, now time.Time) any { _, err := l.Occupy(now, o.ID, mary); return err }},
 	{"Release", func(l *Lot, o Orbit, now time.Time) any { l.Release(now, o.ID); return "" }},
-	{"Claim by number", func(l *Lot, o Orbit, now time.Time) any { _, _, err := l.Claim(now, o.Number, carol); return err }},
-	{"Claim by token", func(l *Lot, o Orbit, now time.Time) any { _, _, err := l.Claim(now, o.Token, carol); return err }},
+	{"Claim by number", func(l *Lot, o Orbit, now time.Time) any { _, _, err := l.Claim(now, o.Number); return err }},
+	{"Claim by token", func(l *Lot, o Orbit, now time.Time) any { _, _, err := l.Claim(now, o.Token); return err }},
 	{"Retrieved", func(l *Lot, o Orbit, now time.Time) any { return l.Retrieved(now, o.ID) }},
 	{"RetrieveFailed", func(l *Lot, o Orbit, now time.Time) any { l.RetrieveFailed(now, o.ID); return "" }},
 	{"Leave", func(l *Lot, o Orbit, now time.Time) any { return l.Leave(now, o.ID) }},

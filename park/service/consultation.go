@@ -42,7 +42,7 @@ func (s *Service) serveConsultation(ctx context.Context, inv *sipua.Invite) {
 	}
 	at := s.uri(o.Number)
 	v := view{party: park.Party{URI: at.String(), Display: "Parked at " + o.Number}, want: sdp.Both}
-	l.reserved, l.updates = o.ID, takesUpdates(inv.Request()) // nobody else knows l yet
+	l.reserved, l.updates = o.ID, lists(inv.Request(), "Allow", "UPDATE") // RFC 3311 §4; nobody else knows l yet
 	if err := l.answer(ctx, inv, v, nil, s.orbitInfo(o.Number)); err != nil {
 		return // and its end has freed the orbit, unless the caller has come before the ACK
 	}
@@ -50,11 +50,11 @@ func (s *Service) serveConsultation(ctx context.Context, inv *sipua.Invite) {
 	l.run(ctx)
 }
 
-// takesUpdates reports whether a device may be sent UPDATE (RFC 3311 §4).
-func takesUpdates(req *sip.Request) bool {
-	return slices.ContainsFunc(req.GetHeaders("Allow"), func(h sip.Header) bool {
-		return slices.ContainsFunc(strings.Split(h.Value(), ","), func(m string) bool {
-			return strings.EqualFold(strings.TrimSpace(m), "UPDATE")
+// lists reports whether a request has a token in a header that is a list of them.
+func lists(req *sip.Request, header, token string) bool {
+	return slices.ContainsFunc(req.GetHeaders(header), func(h sip.Header) bool {
+		return slices.ContainsFunc(strings.Split(h.Value(), ","), func(t string) bool {
+			return strings.EqualFold(strings.TrimSpace(t), token)
 		})
 	})
 }
@@ -79,7 +79,8 @@ func (s *Service) committed(ctx context.Context, parker *leg, o park.Orbit) {
 	s.bye(ctx, parker.dialog, "")
 }
 
-// reservationOver ends the call of a parker who has transferred nobody in time.
+// reservationOver ends the call of a parker who has transferred nobody in time. One that is not found has a caller on the way,
+// who is told so by serveReserved.
 func (s *Service) reservationOver(o park.Orbit) {
 	s.mu.Lock()
 	var late *leg
@@ -90,6 +91,13 @@ func (s *Service) reservationOver(o park.Orbit) {
 	}
 	s.mu.Unlock()
 	if late != nil {
-		s.spawn(func(ctx context.Context) { s.bye(ctx, late.dialog, reason(480, "Nobody was transferred to the orbit")) })
+		s.tooLate(late)
 	}
+}
+
+// tooLate ends the call of a parker whose reservation is over.
+func (s *Service) tooLate(parker *leg) {
+	s.spawn(func(ctx context.Context) {
+		s.bye(ctx, parker.dialog, reason(480, "Nobody was transferred to the orbit"))
+	})
 }

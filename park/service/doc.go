@@ -10,9 +10,11 @@
 //	INVITE with Referred-By         transferred.go   a telephone was transferred here: it is parked, the parker gets a MESSAGE
 //	INVITE to the service           consultation.go  a parker wants to know the orbit before it transfers: it hears the number
 //	INVITE to an orbit or a token   retrieve.go      somebody picks up
-//	INVITE with Replaces            replace.go       the end of an attended transfer, to an orbit or into a call picked up
+//	INVITE with Replaces            replace.go       the end of an attended transfer to an orbit
+//	                                move.go          somebody goes on with another device, or sends somebody else in his place
 //	in a dialog                     leg_serve.go     of a bridge: relayed to the other side (bridge.go)
 //	time                            recall.go        the parker is rung back, then the fallback, then the caller is sent home
+//	silence                         alive.go         who may have vanished is asked
 //
 // A picked-up call stays a bridge of two dialogs here (RFC 7092: a B2BUA that relays media). To pick up is third party call
 // control (RFC 3725): the caller is offered what the retriever can, then the retriever gets what the caller has taken; so

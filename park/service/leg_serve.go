@@ -21,8 +21,9 @@ func (l *leg) run(ctx context.Context) {
 		l.s.bye(ctx, l.dialog, reason(503, "The park service is closing"))
 	}
 	sending, stop := context.WithCancel(ctx)
-	var sender sync.WaitGroup
-	sender.Go(func() { l.sendOut(sending) })
+	var senders sync.WaitGroup
+	senders.Go(func() { l.sendOut(sending) })
+	senders.Go(func() { l.stayAlert(sending) })
 	for {
 		req, err := l.dialog.Next(ctx)
 		if err != nil {
@@ -31,7 +32,7 @@ func (l *leg) run(ctx context.Context) {
 		l.serve(ctx, req)
 	}
 	stop()
-	sender.Wait()
+	senders.Wait()
 	l.s.ended(l)
 	l.close()
 }
@@ -86,6 +87,7 @@ func (l *leg) serve(ctx context.Context, req *sipua.Request) {
 
 // serveOffer answers a re-INVITE or UPDATE with an offer, or one that wants an offer, and lets the peer follow.
 func (l *leg) serveOffer(ctx context.Context, req *sipua.Request) error {
+	l.timed.Store(asksForTimer(req.Request))
 	if req.Method == sip.UPDATE && len(req.Body()) == 0 {
 		return nil // the dialog has answered it: it offers nothing
 	}

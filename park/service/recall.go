@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"offhook/internal/sipua"
 	"offhook/park"
+	"offhook/park/line"
 )
 
 // wakeClock says that something in the lot may be due sooner.
@@ -92,11 +94,24 @@ func (s *Service) recall(ctx context.Context, o park.Orbit, to string, who park.
 		l.drop(sipua.CompletedElsewhere)
 		return
 	}
-	s.unite(l, p.caller)
+	caller := s.waiting(p)
+	if errors.Is(join(l, caller), line.ErrNoCodec) { // it rang with the codecs of a device that he has left since
+		if err := caller.propose(ctx, l.view()); err != nil {
+			s.log.Info("a caller cannot be brought to the codecs of who has answered", "orbit", o.Number, "err", err)
+		}
+	}
+	s.unite(l, caller)
 	l.run(ctx)
 }
 
 var errNoAnswer = fmt.Errorf("park service: nobody answered: %w", sipua.ErrTimeout)
+
+// waiting is the leg of a caller who is parked.
+func (s *Service) waiting(p *parked) *leg {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p.caller
+}
 
 // beginRecall makes a recall findable for who is to end it. Nil: it has been decided already.
 func (s *Service) beginRecall(o park.Orbit, cancel context.CancelCauseFunc) *parked {
@@ -117,17 +132,16 @@ func (s *Service) ring(ctx context.Context, p *parked, to string, who park.Party
 		return nil, err
 	}
 	way := towards(nil, target)
-	if a, ok := p.caller.line.Agreement(); ok && !way.IsValid() {
+	caller := s.waiting(p)
+	if a, ok := caller.line.Agreement(); ok && !way.IsValid() {
 		way = a.Remote.Addr()
 	}
 	l, err := s.openLeg(ctx, who, way)
 	if err != nil {
 		return nil, err
 	}
-	o := p.orbit
-	v := p.caller.view()
-	v.party = o.Caller
-	from := sip.FromHeader{DisplayName: "Park " + o.Number + ": " + o.Caller.Name(), Address: s.uri(o.Number)}
+	number, v := p.orbit.Number, caller.view()
+	from := sip.FromHeader{DisplayName: "Park " + number + ": " + v.party.Name(), Address: s.uri(number)}
 	err = l.invite(ctx, sipua.InviteOptions{
 		Target: target, From: from,
 		Headers: append(s.headers(v),
@@ -157,5 +171,6 @@ func (s *Service) drop(o park.Orbit) {
 	if p == nil || !s.unpark(p, s.lot.Leave, park.Dropped, park.Party{}) {
 		return
 	}
-	s.spawn(func(ctx context.Context) { s.bye(ctx, p.caller.dialog, reason(480, "Park time expired")) })
+	caller := s.waiting(p)
+	s.spawn(func(ctx context.Context) { s.bye(ctx, caller.dialog, reason(480, "Park time expired")) })
 }

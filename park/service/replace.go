@@ -2,20 +2,22 @@ package service
 
 import (
 	"context"
+	"time"
 
 	"offhook/internal/sipua"
 	"offhook/park"
 )
 
 // serveReplaces serves an INVITE that takes over a dialog of ours (RFC 3891): a caller who was transferred to a reserved
-// orbit, or somebody who takes the place of one side of a bridge.
+// orbit, or who takes the place of a caller or of one side of a bridge.
 func (s *Service) serveReplaces(ctx context.Context, inv *sipua.Invite, d *sipua.Dialog) {
 	s.mu.Lock()
 	old := s.legs[d.ID()]
 	var reserved uint64
 	var peer *leg
+	var p *parked
 	if old != nil {
-		reserved, peer = old.reserved, old.peer
+		reserved, peer, p = old.reserved, old.peer, old.parked
 		old.reserved = 0 // the parker may hang up now, the orbit waits for the caller
 	}
 	s.mu.Unlock()
@@ -24,12 +26,10 @@ func (s *Service) serveReplaces(ctx context.Context, inv *sipua.Invite, d *sipua
 		s.refuse(inv, park.ErrNoCall)
 	case reserved != 0:
 		s.serveReserved(ctx, inv, old, reserved)
-	case peer == nil:
-		s.refuse(inv, park.ErrNotAllowed) // a caller who is parked is there to be picked up
-	case !s.mayReplace(inv, old):
+	case peer == nil && p == nil, !s.mayReplace(inv, old):
 		s.refuse(inv, park.ErrNotAllowed)
 	default:
-		s.takePlace(ctx, inv, old, peer)
+		s.takePlace(ctx, inv, place{old, peer, p})
 	}
 }
 
@@ -45,14 +45,17 @@ func (s *Service) mayReplace(inv *sipua.Invite, old *leg) bool {
 // the dialog is proof enough: nobody but the parker has been told of it.
 func (s *Service) serveReserved(ctx context.Context, inv *sipua.Invite, parker *leg, id uint64) {
 	who, _ := s.sender(inv.Request())
-	o, ok := s.reservation(id)
-	if !ok {
+	o, ok := s.lot.Arrive(time.Now(), id)
+	if !ok { // the time was faster; he stays with his parker (RFC 3891 §3)
 		s.refuse(inv, park.ErrParkTimeout)
+		s.tooLate(parker)
 		return
 	}
-	p, err := s.take(ctx, inv, o, who)
+	l, p, err := s.take(ctx, inv, o, who)
 	if err != nil {
 		s.log.Info("a caller did not come to a reserved orbit", "orbit", o.Number, "err", err)
+		s.lot.TurnBack(time.Now(), id)
+		s.wakeClock()
 		s.mu.Lock()
 		over := parker.over
 		if !over {
@@ -65,44 +68,6 @@ func (s *Service) serveReserved(ctx context.Context, inv *sipua.Invite, parker *
 		return
 	}
 	s.spawn(func(ctx context.Context) { s.committed(ctx, parker, p.orbit) })
-	p.caller.run(ctx)
-}
-
-// reservation finds an orbit that is reserved.
-func (s *Service) reservation(id uint64) (park.Orbit, bool) {
-	for _, o := range s.lot.Orbits() {
-		if o.ID == id && o.State == park.Reserved {
-			return o, true
-		}
-	}
-	return park.Orbit{}, false
-}
-
-// takePlace answers an INVITE whose sender takes the place of one side of a bridge.
-func (s *Service) takePlace(ctx context.Context, inv *sipua.Invite, old, peer *leg) {
-	who, _ := s.sender(inv.Request())
-	l, err := s.openFor(ctx, inv, who)
-	if err != nil {
-		s.refuse(inv, park.ErrProcessing)
-		return
-	}
-	if err := l.answer(ctx, inv, peer.view(), nil); err != nil {
-		s.log.Info("nobody took the place of a leg", "err", err)
-		return
-	}
-	s.mu.Lock()
-	late := old.peer != peer
-	if !late {
-		old.peer, peer.peer = nil, nil
-	}
-	s.mu.Unlock()
-	if !late {
-		s.log.Info("somebody takes the place of a leg", "who", who.URI, "of", old.party.URI)
-		s.spawn(func(ctx context.Context) { s.bye(ctx, old.dialog, sipua.CompletedElsewhere) })
-		s.unite(l, peer)
-	} else {
-		s.spawn(func(ctx context.Context) { s.bye(ctx, l.dialog, reason(480, "The call has ended")) })
-	}
 	l.run(ctx)
 }
 
@@ -120,6 +85,7 @@ func (s *Service) repark(ctx context.Context, near *leg, o park.Orbit) (*parked,
 	s.mu.Lock()
 	if near.peer != far {
 		s.mu.Unlock()
+		s.follow(far) // somebody else talks to it by now, and is to be seen
 		return nil, park.ErrNoCall
 	}
 	near.peer, far.peer = nil, nil

@@ -32,7 +32,7 @@ func (s *Service) serveRetrieve(ctx context.Context, inv *sipua.Invite, what str
 		s.refuse(inv, park.ErrProbing, sip.NewHeader("Retry-After", after))
 		return
 	}
-	p, err := s.claim(now, what, by)
+	p, err := s.claim(now, what)
 	if err != nil {
 		if errors.Is(err, park.ErrOrbitNotFound) {
 			s.probes.miss(now, user)
@@ -57,12 +57,12 @@ func (s *Service) serveRetrieve(ctx context.Context, inv *sipua.Invite, what str
 }
 
 // claim gets the one right to connect a caller. A recall is canceled: it has lost.
-func (s *Service) claim(now time.Time, what string, by park.Party) (*parked, error) {
+func (s *Service) claim(now time.Time, what string) (*parked, error) {
 	key, secret := strings.CutPrefix(what, tokenPrefix)
 	if secret && s.isOrbit(key) {
 		return nil, park.ErrOrbitNotFound // pk-701 is no token
 	}
-	o, recalling, err := s.lot.Claim(now, key, by)
+	o, recalling, err := s.lot.Claim(now, key)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (s *Service) claim(now time.Time, what string, by park.Party) (*parked, err
 // the caller has taken, so that both have a codec in common. When it returns without an error the two are a bridge, and the
 // retriever's leg has to be run.
 func (s *Service) connect(ctx context.Context, p *parked, inv *sipua.Invite, by park.Party) (*leg, error) {
-	offer, caller := inv.Request().Body(), p.caller
+	offer, caller := inv.Request().Body(), s.waiting(p)
 	l, err := s.openFor(ctx, inv, by)
 	if err != nil {
 		return nil, err
@@ -146,19 +146,20 @@ func (l *leg) gaveUp(ctx context.Context) bool {
 
 // takeBack shows a caller who was nearly picked up that he is parked still.
 func (s *Service) takeBack(p *parked) {
-	if p.caller.dialog.End() != nil {
+	caller := s.waiting(p)
+	if caller.dialog.End() != nil {
 		return
 	}
-	p.caller.line.Part()
-	p.caller.play()
-	p.caller.send(func(ctx context.Context) {
+	caller.line.Part()
+	caller.play()
+	caller.send(func(ctx context.Context) {
 		s.mu.Lock()
-		still := p.caller.parked == p
+		still := caller.parked == p
 		s.mu.Unlock()
 		if !still {
 			return
 		}
-		if err := p.caller.propose(ctx, parkedAt(p.orbit.Number, nil)); err != nil {
+		if err := caller.propose(ctx, parkedAt(p.orbit.Number, nil)); err != nil {
 			s.log.Info("a caller who is parked on was not told so", "orbit", p.orbit.Number, "err", err)
 		}
 	})
@@ -170,7 +171,7 @@ func (s *Service) retrieveFailed(p *parked, inv *sipua.Invite, safe bool, err er
 	s.lot.RetrieveFailed(time.Now(), p.orbit.ID)
 	s.changed(p.orbit)
 	refusal := park.ErrRetrieve
-	if safe && p.caller.dialog.End() != nil {
+	if safe && s.waiting(p).dialog.End() != nil {
 		refusal = park.ErrStaleOrbit // that park is over
 	}
 	s.refuse(inv, refusal) // no harm if it is answered

@@ -57,10 +57,10 @@ type certificate struct {
 // parked is a park whose caller is here.
 type parked struct {
 	// Immutable
-	orbit  park.Orbit // as it was when the caller came
-	caller *leg
+	orbit park.Orbit // as it was when the caller came
 
 	// Guarded by the service's mu
+	caller   *leg                    // another one when he has moved; never while he is being connected
 	ringing  context.CancelCauseFunc // ends the recall that is under way; nil without
 	claiming context.CancelCauseFunc // ends the retrieval that is under way; nil without
 }

@@ -130,3 +130,74 @@ func TestReservationSurvivesATransferThatFails(t *testing.T) {
 		w.orbit("701", park.Parked)
 	})
 }
+
+// A caller arrives at a reserved orbit as its time ends, by a network that is slow with his ACK: he is parked, or stays with
+// his parker, and nobody waits for him any longer.
+func TestReservationEndsAsTheCallerArrives(t *testing.T) {
+	parked, refused := 0, 0
+	for offset := -240; offset <= 20; offset += 20 {
+		bubble(t, func(t *testing.T, w *world) {
+			bob, mary := w.phone("bob"), w.phone("mary")
+			hers, his := w.talk(mary, bob)
+			consultation := bob.mustDial(userPark)
+			w.orbit("701", park.Reserved)
+			ends, _ := w.service.lot.Next()
+			w.net.Link(mary.at.Addr(), serviceAddr, link(100*time.Millisecond))
+			time.Sleep(time.Until(ends.Add(time.Duration(offset)*time.Millisecond - 100*time.Millisecond)))
+			m, err := mary.tryDialTo(consultation.dialog.ReferTo(), referredBy(bob))
+			w.sleep(time.Second)
+			if err == nil {
+				parked++
+				m.alive()
+				if o := w.orbit("701", park.Parked); o.Caller != maryParty || o.Parker != bobParty {
+					t.Errorf("parked: %+v", o)
+				}
+			} else {
+				refused++
+				w.orbit("701", park.Free)
+				hers.alive()
+				his.alive()
+			}
+			consultation.expectEnd()
+		})
+	}
+	if parked == 0 || refused == 0 {
+		t.Errorf("no race: %d are parked, %d refused", parked, refused)
+	}
+}
+
+// The time of a reservation stands still while a caller arrives, and runs again if he does not come after all.
+func TestReservationGoesOnAfterATransferThatFails(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		bob, mary := w.phone("bob"), w.phone("mary")
+		c := bob.mustDial(userPark)
+		w.net.Filter(func(p packet) bool { return p.From != mary.at || !strings.HasPrefix(string(p.Data), "ACK ") })
+		w.sleep(59 * time.Second)
+		mary.mustDialTo(c.dialog.ReferTo()).expectEndWithin(40 * time.Second)
+		w.orbit("701", park.Reserved)
+		c.alive()
+		w.sleep(11 * time.Second)
+		w.orbit("701", park.Free)
+		if reason := c.expectEnd(); reason.Cause != 480 {
+			t.Errorf("ended with %v", reason)
+		}
+		w.sleep(time.Minute)
+		w.noCalls()
+	})
+}
+
+// The time of a reservation ends just before the caller arrives, and the parker has not been told yet: the caller stays with
+// him, and he need not listen to the number any longer.
+func TestReservationEndsBeforeTheCallerArrives(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		bob, mary := w.phone("bob"), w.phone("mary")
+		c := bob.mustDial(userPark)
+		w.service.lot.Release(time.Now(), w.orbit("701", park.Reserved).ID)
+		if _, err := mary.tryDialTo(c.dialog.ReferTo()); failure(err) != park.ErrParkTimeout {
+			t.Errorf("told %v", err)
+		}
+		if reason := c.expectEnd(); reason.Cause != 480 {
+			t.Errorf("ended with %v", reason)
+		}
+	})
+}

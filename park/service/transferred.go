@@ -32,14 +32,14 @@ func (s *Service) serveTransferred(ctx context.Context, inv *sipua.Invite, by pa
 		s.refuse(inv, err)
 		return
 	}
-	p, err := s.take(ctx, inv, o, who)
+	l, p, err := s.take(ctx, inv, o, who)
 	if err != nil {
 		s.release(o.ID, by)
 		s.log.Info("a transferred call could not be parked", "err", err)
 		return
 	}
 	s.spawn(func(ctx context.Context) { s.tell(ctx, p.orbit) })
-	p.caller.run(ctx)
+	l.run(ctx)
 }
 
 // legsOf is how often somebody is parked, or about to be.
@@ -54,24 +54,24 @@ func (s *Service) legsOf(who park.Party) (n int) {
 	return n
 }
 
-// take answers an INVITE and makes its caller that of a park.
-func (s *Service) take(ctx context.Context, inv *sipua.Invite, o park.Orbit, who park.Party) (*parked, error) {
+// take answers an INVITE and makes its caller that of a park. His leg has to be run.
+func (s *Service) take(ctx context.Context, inv *sipua.Invite, o park.Orbit, who park.Party) (*leg, *parked, error) {
 	l, err := s.openFor(ctx, inv, who)
 	if err != nil {
 		s.refuse(inv, park.ErrProcessing)
-		return nil, err
+		return nil, nil, err
 	}
 	l.play()
 	if err := l.answer(ctx, inv, parkedAt(o.Number, nil), nil); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p, err := s.settle(o.ID, l)
 	if err != nil {
 		l.drop(reason(480, err.Error()))
-		return nil, err
+		return nil, nil, err
 	}
 	s.arrived(p)
-	return p, nil
+	return l, p, nil
 }
 
 // tellWait bounds a MESSAGE to a parker.

@@ -159,7 +159,7 @@ type call struct {
 	garble    bool          // Guarded by mu; answer the next re-INVITE with what makes no sense
 }
 
-func (w *world) phone(name string) *phone {
+func (w *world) phone(name string, change ...func(*sipua.AgentConfig)) *phone {
 	w.t.Helper()
 	w.phones++
 	p := &phone{
@@ -174,10 +174,14 @@ func (w *world) phone(name string) *phone {
 		w.t.Fatal(err)
 	}
 	p.stack = stack
-	p.agent, err = sipua.NewAgent(sipua.AgentConfig{
+	cfg := sipua.AgentConfig{
 		Stack: stack, AOR: sip.Uri{Scheme: "sip", User: name, Host: domain}, DisplayName: strings.ToUpper(name[:1]) + name[1:],
 		Supported: []string{"replaces"},
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	p.agent, err = sipua.NewAgent(cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -418,9 +422,14 @@ func (c *call) expect(method sip.RequestMethod) *sip.Request {
 // expectEnd waits for the other side's BYE.
 func (c *call) expectEnd() sipua.Reason {
 	c.p.w.t.Helper()
+	return c.expectEndWithin(patience)
+}
+
+func (c *call) expectEndWithin(limit time.Duration) sipua.Reason {
+	c.p.w.t.Helper()
 	select {
 	case <-c.dialog.Done():
-	case <-time.After(patience):
+	case <-time.After(limit):
 		c.p.w.t.Fatalf("the call of %s goes on", c.p.name)
 	}
 	return c.dialog.End().Reason
