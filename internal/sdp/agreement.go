@@ -60,6 +60,8 @@ type Local struct {
 	Ptime       time.Duration  // of a packet that we like to get; 0 leaves it out
 	Policy      Policy
 	Fingerprint string // of the DTLS certificate, "sha-256 AB:CD:…"; "" means no DTLS-SRTP
+	// OverTLS begins with UDP/TLS/RTP/SAVP, for those who know DTLS-SRTP by its profile alone (RFC 5764 §8).
+	OverTLS bool
 }
 
 // Key is a master key and its salt, one after the other. It never prints.

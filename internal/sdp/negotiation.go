@@ -78,7 +78,7 @@ func (n *Negotiation) Offer(d Direction) ([]byte, error) {
 	}
 	lines, index := slices.Clone(n.lines), n.audio
 	if index < 0 {
-		lines, index = append(lines, Media{Kind: "audio", Proto: "RTP/AVP"}), len(lines)
+		lines, index = append(lines, Media{Kind: "audio", Proto: n.firstProfile()}), len(lines)
 	}
 	lines[index].Proto = n.profile(lines[index].Proto)
 	p, attributes := n.promise(lines[index].Proto)

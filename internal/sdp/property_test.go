@@ -46,9 +46,10 @@ type side struct {
 func drawLocal(t *rapid.T, fingerprint string) Local {
 	addr := rapid.SampledFrom([]string{"192.0.2.1", "198.51.100.7", "2001:db8::1"}).Draw(t, "addr")
 	l := Local{
-		Addr:   netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(rapid.IntRange(1, 32767).Draw(t, "port")*2)),
-		Policy: rapid.SampledFrom([]Policy{Opportunistic, Opportunistic, Required, Off}).Draw(t, "policy"),
-		Ptime:  time.Duration(rapid.SampledFrom([]int{0, 10, 20, 60}).Draw(t, "ptime")) * time.Millisecond,
+		Addr:    netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(rapid.IntRange(1, 32767).Draw(t, "port")*2)),
+		Policy:  rapid.SampledFrom([]Policy{Opportunistic, Opportunistic, Required, Off}).Draw(t, "policy"),
+		OverTLS: rapid.IntRange(0, 2).Draw(t, "over TLS") == 0,
+		Ptime:   time.Duration(rapid.SampledFrom([]int{0, 10, 20, 60}).Draw(t, "ptime")) * time.Millisecond,
 	}
 	for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(allFormats)-1), 3, -1, rapid.ID[int]).Draw(t, "formats") {
 		f := allFormats[i]
@@ -97,6 +98,7 @@ func (s *side) said(t *rapid.T, b []byte) Session {
 			}
 		}
 	}
+	s.keysFit(t, d)
 	if len(d.Media) < len(s.kinds) || open != 1 {
 		t.Fatalf("%s says %d lines, %d open, had %d:\n%s", s.name, len(d.Media), open, len(s.kinds), b)
 	}
@@ -124,6 +126,17 @@ func answers(t *rapid.T, answer, offer Session) {
 		offered, chosen := direction(o.Attributes, Both), direction(a.Attributes, Both)
 		if chosen&^offered.reversed() != 0 {
 			t.Fatalf("%s answers %s", chosen, offered)
+		}
+	}
+}
+
+// keysFit checks that a description has the keys of its profile, and no others.
+func (s *side) keysFit(t *rapid.T, d Session) {
+	for _, m := range d.Media {
+		_, crypted := m.Attribute("crypto")
+		_, printed := m.Attribute("fingerprint")
+		if strings.HasPrefix(m.Proto, "UDP/TLS") && m.Port != 0 && (crypted || !printed && s.local.Fingerprint != "") || s.local.Policy == Off && (crypted || printed) {
+			t.Fatalf("%s says %s with crypto %v, fingerprint %v", s.name, m.Proto, crypted, printed)
 		}
 	}
 }
@@ -283,6 +296,53 @@ func TestTwoSides(t *testing.T) {
 	if agreed < 50 || failed < 5 || methods[SDES] < 5 || methods[DTLS] < 5 || methods[Plain] < 5 {
 		t.Errorf("the property was hardly tried: %d agreements, %d failures, %v", agreed, failed, methods)
 	}
+}
+
+// TestOverTLSStays: a dialog that began with UDP/TLS/RTP/SAVP keeps it and its handshake, whoever offers, and whatever is
+// refused between.
+func TestOverTLSStays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sides := []*side{{name: "a"}, {name: "b"}}
+		for i, s := range sides {
+			s.local = drawLocal(t, "")
+			s.local.Formats = append(s.local.Formats, Format{PayloadType: 0, Name: "pcmu", ClockRate: 8000, Channels: 1})
+			s.local.Policy = rapid.SampledFrom([]Policy{Opportunistic, Required}).Draw(t, "keys")
+			s.local.Fingerprint, s.local.OverTLS = []string{printA, printB}[i], true
+			s.n = NewNegotiation(s.local)
+		}
+		var first *Protection
+		for range rapid.IntRange(1, 8).Draw(t, "steps") {
+			from := rapid.IntRange(0, 1).Draw(t, "from")
+			x, y := sides[from], sides[1-from]
+			offer, err := x.n.Offer(Direction(rapid.IntRange(0, 3).Draw(t, "want")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m := x.said(t, offer).Media[0]; m.Proto != "UDP/TLS/RTP/SAVP" {
+				t.Fatalf("an offer has %s", m.Proto)
+			}
+			if rapid.IntRange(0, 3).Draw(t, "refused") == 0 {
+				x.n.Rollback()
+				continue
+			}
+			answer, _, err := y.n.Answer(offer, Direction(rapid.IntRange(0, 3).Draw(t, "wants")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers(t, y.said(t, answer), mustParse(t, offer))
+			if _, err := x.n.Accept(answer); err != nil {
+				t.Fatal(err)
+			}
+			complementary(t, sides[0], sides[1])
+			now, _ := sides[0].n.Current()
+			if first == nil {
+				first = &now.Protection
+			}
+			if now.Protection.Method != DTLS || now.Protection.Active != first.Active {
+				t.Fatalf("%+v, was %+v", now.Protection, *first)
+			}
+		}
+	})
 }
 
 // TestReofferKeepsEverything: an offer that says nothing new is the same byte by byte, and changes no key and no role.

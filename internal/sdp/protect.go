@@ -15,6 +15,14 @@ type promise struct {
 	fingerprint string
 }
 
+// firstProfile is that of a dialog in which nobody has offered anything yet, as far as the policy allows it.
+func (n *Negotiation) firstProfile() string {
+	if n.local.OverTLS && n.local.Fingerprint != "" {
+		return "UDP/TLS/RTP/SAVP"
+	}
+	return "RTP/AVP"
+}
+
 // profile is that of our next offer. One that keys can be offered under in two ways does not exist: RTP/SAVP means SDES
 // and UDP/TLS/RTP/SAVP means DTLS. So a call that may be plain says RTP/AVP with keys (RFC 8643 §3.1), one that may not
 // says RTP/SAVP, and a dialog keeps the profile it has where that is possible.

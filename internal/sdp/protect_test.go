@@ -2,6 +2,7 @@ package sdp
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -144,6 +145,26 @@ func TestProtectionOfOffers(t *testing.T) {
 		b := string(s.Marshal())
 		if got := fmt.Sprint(s.Media[0].Proto, " ", strings.Count(b, "a=crypto"), " ", strings.Count(b, "a=fingerprint")); got != tt.want {
 			t.Errorf("policy %d: %s", tt.p, got)
+		}
+	}
+	for _, tt := range []struct {
+		change []func(*Local)
+		want   string
+	}{
+		{[]func(*Local){policy(Required)}, "UDP/TLS/RTP/SAVP 0 1"},
+		{[]func(*Local){policy(Opportunistic)}, "UDP/TLS/RTP/SAVP 0 1"},
+		{[]func(*Local){policy(Required), noCertificate}, "RTP/SAVP 5 0"},
+		{[]func(*Local){policy(Off)}, "RTP/AVP 0 0"},
+	} {
+		n, s := offering(t, here(append(tt.change, func(l *Local) { l.OverTLS = true })...))
+		b := string(s.Marshal())
+		if got := fmt.Sprint(s.Media[0].Proto, " ", strings.Count(b, "a=crypto"), " ", strings.Count(b, "a=fingerprint")); got != tt.want {
+			t.Errorf("over TLS: %s, want %s", got, tt.want)
+		}
+		if strings.Contains(tt.want, "TLS") {
+			if _, err := n.Clone().Accept(theirs("m=audio 5000 UDP/TLS/RTP/SAVP 0")); !errors.Is(err, ErrEncryption) {
+				t.Errorf("an answer without a fingerprint: %v", err)
+			}
 		}
 	}
 	// A dialog keeps its profile, unless the policy has changed.
