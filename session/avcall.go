@@ -25,7 +25,7 @@ type AudioVideoCall struct {
 	describing  sync.Mutex       // a leaf
 	description *sdp.Negotiation // Guarded by describing. What is offered and agreed; see negotiate.go.
 	wire        sdp.Direction    // Guarded by describing. What we said last that we want.
-	policy      sdp.Policy       // Guarded by describing. The endpoint's, or stricter because the peer is; see insists.
+	policy      sdp.Policy       // Guarded by describing. The endpoint's, or stricter because the peer is; see persuade.
 
 	// Guarded by e.mu.
 	stream  media.Stream // nil until it is opened
@@ -49,6 +49,7 @@ type AudioVideoCall struct {
 	retrieval *retrieval          // it takes a parked call; nil: it does not
 	recall    *recall             // it is a parked call that comes back; nil: it is not
 	back      bool                // what has become of that is told
+	heldFor   *AudioVideoCall     // whom this one was put on hold for, while the user has not decided otherwise; nil: nobody
 	referred  map[string][]string // what the answer has told, for who has sent this user there
 
 	shut sync.Once // closes the stream
@@ -190,10 +191,11 @@ func (c *AudioVideoCall) Mute(on bool) error {
 }
 
 // noticeLocked writes a line into the thread of the conversation.
-func (c *call) noticeLocked(text string) {
-	now := time.Now()
-	c.conv.last = now
-	c.e.publishLocked(Notice{Conversation: c.conv.id, Time: now, Text: plaintext.Line(text, 512)})
+func (c *call) noticeLocked(text string) { c.conv.noticeLocked(text) }
+
+func (c *Conversation) noticeLocked(text string) {
+	c.last = time.Now()
+	c.e.publishLocked(Notice{Conversation: c.id, Time: c.last, Text: plaintext.Line(text, 512)})
 }
 
 // errNoAudio is why an endpoint without a media engine makes no call.
@@ -248,6 +250,7 @@ func (c *AudioVideoCall) endedLocked() {
 	}
 	c.quietLocked()
 	c.backLocked(false)
+	c.giveBackLocked()
 	if c.trouble != "" {
 		c.troubleLocked("")
 	}

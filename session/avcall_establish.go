@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -62,7 +61,6 @@ func (c *AudioVideoCall) establish(ctx context.Context, o outgoing) error {
 		e.mu.Unlock()
 		return err
 	}
-	c.callID = newCallID()
 	c.conv.closeMissedCallLocked(toastDismissed)
 	e.mu.Unlock()
 
@@ -101,27 +99,30 @@ func (c *AudioVideoCall) place(ctx context.Context, o outgoing) (*sipua.Dialog, 
 	if o.instead == nil {
 		c.quietOthers()
 	}
-	dlg, res, forks, err := c.invite(ctx, o)
-	if c.insists(err) {
-		dlg, res, forks, err = c.invite(ctx, o)
-	}
+	a, err := c.persuade(ctx, o)
 	if err != nil {
 		return nil, explain(err, c.e.cfg.Encryption)
 	}
-	if err := c.answered(forks, res, o.instead); err != nil {
-		if bye := dlg.Bye(context.WithoutCancel(ctx), ""); bye != nil {
-			c.e.log.Debug("bye was not answered", "call", c.id, "err", bye)
-		}
+	if err := c.begins(a, o.instead); err != nil {
+		c.bye(ctx, a.dlg)
 		return nil, err
 	}
-	return dlg, nil
+	return a.dlg, nil
+}
+
+// answered is an INVITE that was accepted, with an answer that makes sense.
+type answered struct {
+	dlg         *sipua.Dialog
+	res         *sip.Response
+	description *sdp.Negotiation
+	agreed      sdp.Agreement
 }
 
 // invite sends the INVITE and waits for its outcome.
-func (c *AudioVideoCall) invite(ctx context.Context, o outgoing) (*sipua.Dialog, *sip.Response, *forks, error) {
+func (c *AudioVideoCall) invite(ctx context.Context, o outgoing) (answered, error) {
 	offer, err := c.description.Offer(sdp.Both)
 	if err != nil {
-		return nil, nil, nil, err
+		return answered{}, err
 	}
 	c.e.mu.Lock()
 	callID := c.callID
@@ -133,43 +134,39 @@ func (c *AudioVideoCall) invite(ctx context.Context, o outgoing) (*sipua.Dialog,
 		Target: target(o.to), ContentType: body.TypeSDP, Body: offer, CallID: callID, Headers: headers,
 		Provisional: forks.provisional, FollowRedirects: 5,
 	})
-	return dlg, res, forks, err
-}
-
-// insists reports whether a refusal deserves a second offer, and prepares for it. There are phones that require encryption
-// and know it by the profile of the media line alone: an opportunistic offer (RFC 8643) is a plain one to them, and refused.
-func (c *AudioVideoCall) insists(err error) bool {
-	if c.e.cfg.Encryption != sdp.Opportunistic || !refusesMedia(err) || strings.HasPrefix(warningIn(err), warnCodec) {
-		return false
+	if err != nil {
+		return answered{}, err
 	}
-	local := c.media().Local()
-	local.Policy = sdp.Required
-	c.describing.Lock()
-	c.description, c.policy = sdp.NewNegotiation(local), local.Policy
-	c.describing.Unlock()
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
-	c.callID = newCallID()
-	return true
-}
-
-// answered puts the answer of the fork that was first into force.
-func (c *AudioVideoCall) answered(forks *forks, res *sip.Response, instead *AudioVideoCall) error {
 	description, agreed, err := forks.answer(res)
 	if err != nil {
-		return err
+		c.bye(ctx, dlg)
+		return answered{}, err
 	}
-	c.learn(res)
-	c.lodges(res)
-	c.meet(res)
+	return answered{dlg, res, description, agreed}, nil
+}
+
+// bye ends a dialog that is of no use.
+func (c *AudioVideoCall) bye(ctx context.Context, dlg *sipua.Dialog) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), byeWait)
+	defer cancel()
+	if err := dlg.Bye(ctx, ""); err != nil {
+		c.e.log.Debug("bye was not answered", "call", c.id, "err", err)
+	}
+}
+
+// begins puts the answer of the fork that was first into force.
+func (c *AudioVideoCall) begins(a answered, instead *AudioVideoCall) error {
+	c.learn(a.res)
+	c.lodges(a.res)
+	c.meet(a.res)
 	c.takePlace(instead)
 	c.describing.Lock()
 	defer c.describing.Unlock()
-	c.description, c.wire = description, sdp.Both
+	c.description, c.wire = a.description, sdp.Both
 	if state := c.State(); state != Establishing {
 		return errEnded
 	}
-	return c.apply(agreed, false)
+	return c.apply(a.agreed, false)
 }
 
 // notEstablished ends a call that did not come about.
@@ -206,6 +203,8 @@ func (c *AudioVideoCall) up(dlg *sipua.Dialog, on Input) error {
 		if c.hold.here() {
 			c.e.goLocked("hold", c.tellHold)
 		}
+	} else {
+		c.upTime = time.Time{}
 	}
 	c.e.audioChangedLocked(c.conv)
 	c.e.mu.Unlock()

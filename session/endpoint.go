@@ -63,6 +63,7 @@ type Endpoint struct {
 	toasts                    map[string]*offer
 	tones                     tones
 	formats                   []sdp.Format // of audio, once somebody has asked
+	overTLS                   []string     // hosts that take calls under UDP/TLS/RTP/SAVP alone; see persuade
 	arrivals                  arrivals
 	registration              RegistrationChanged
 	regErr                    error         // why registering was given up

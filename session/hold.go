@@ -44,6 +44,9 @@ func (c *AudioVideoCall) Resume(ctx context.Context) error {
 // change proposes what this user wants now, if that is anything new, and tells it when the other side has agreed.
 func (c *AudioVideoCall) change(ctx context.Context, op string, on holdInput, want sdp.Direction) error {
 	c.e.mu.Blocking()
+	c.e.mu.Lock()
+	c.heldFor = nil // from now on it is as this user wants
+	c.e.mu.Unlock()
 	if err := c.takeTurn(ctx); err != nil {
 		return fail(op, c.conv.peerURI(), err)
 	}
@@ -121,12 +124,97 @@ func (c *AudioVideoCall) quietOthersLocked() (quiet []*AudioVideoCall) {
 	e.mu.Held()
 	for _, o := range e.audioLocked() {
 		joined := c.group != "" && o.group == c.group
-		if o != c && !joined && !o.taken && o.active && o.holdLocked(hold) {
+		if o == c || joined || o.taken || !o.active {
+			continue
+		}
+		if o.holdLocked(hold) {
 			quiet = append(quiet, o)
 			e.goLocked("hold", o.tellHold)
+			o.heldFor = c
+		} else if o.heldFor != nil && o.heldFor.upTime.IsZero() {
+			o.heldFor = c // two that do not come about are one reason
 		}
 	}
 	return quiet
+}
+
+// giveBackLocked resumes what was put on hold for this call, if nothing has come of it: a failure leaves the user in the
+// call they were in. A call of which this user has decided anything since stays as it is, and so does every one if the user
+// talks in another by now. What is about to be established may still need the silence.
+func (c *AudioVideoCall) giveBackLocked() {
+	e := c.e
+	e.mu.Held()
+	nothing := c.upTime.IsZero() || c.retrieval != nil && c.retrieval.stranger && c.muted
+	var mine []*AudioVideoCall
+	var next *AudioVideoCall
+	for _, o := range e.audioLocked() {
+		switch {
+		case o.heldFor == c:
+			mine = append(mine, o)
+		case o.state == Establishing:
+			next = o
+		case live(o.state) && !o.hold.here() && !o.taken:
+			nothing = false
+		}
+	}
+	for _, o := range mine {
+		switch {
+		case !nothing || o.group != mine[0].group || o.group == "" && o != mine[0]: // one microphone has one listener
+			o.heldFor = nil
+		case next != nil:
+			o.heldFor = next
+		default:
+			e.goLocked("resume", func(ctx context.Context) { o.comeBack(ctx, c) })
+		}
+	}
+}
+
+// comeBack resumes a call that was put on hold for another, unless it is not for that one any more that it is.
+func (c *AudioVideoCall) comeBack(ctx context.Context, from *AudioVideoCall) {
+	if c.takeTurn(ctx) != nil {
+		return
+	}
+	defer c.passTurn()
+	here := func() bool { return c.heldFor == from && c.state == Established && c.hold.here() }
+	c.e.mu.Lock()
+	wanted := here()
+	c.e.mu.Unlock()
+	if !wanted {
+		return
+	}
+	err := c.agree(sdp.Both)
+	var others []*AudioVideoCall
+	c.e.mu.Lock()
+	switch {
+	case !here(): // decided anew meanwhile
+		wanted = false
+	case err != nil:
+		c.heldFor = nil
+		c.noticeLocked("still on hold: " + because(err))
+	default:
+		c.heldFor = nil
+		c.holdLocked(resume)
+		others = c.claimLocked()
+	}
+	c.e.mu.Unlock()
+	if !wanted {
+		if err := c.agree(c.want()); err != nil {
+			c.e.log.Info("the other side was not told that it is on hold", "call", c.id, "err", err)
+		}
+	}
+	settle(others)
+	c.settle()
+}
+
+// agree proposes d, unless that is what the other side was told last. The caller holds the turn.
+func (c *AudioVideoCall) agree(d sdp.Direction) error {
+	c.describing.Lock()
+	wire := c.wire
+	c.describing.Unlock()
+	if d == wire {
+		return nil
+	}
+	return c.propose(d)
 }
 
 func settle(calls []*AudioVideoCall) {
@@ -144,12 +232,7 @@ func (c *AudioVideoCall) tellHold(ctx context.Context) {
 	if _, err := c.established("hold"); err != nil {
 		return
 	}
-	c.describing.Lock()
-	wire := c.wire
-	c.describing.Unlock()
-	if d := c.want(); d != wire {
-		if err := c.propose(d); err != nil {
-			c.e.log.Info("the other side was not put on hold", "call", c.id, "err", err)
-		}
+	if err := c.agree(c.want()); err != nil {
+		c.e.log.Info("the other side was not put on hold", "call", c.id, "err", err)
 	}
 }

@@ -199,8 +199,12 @@ func (c *AudioVideoCall) isParked(l *leg, o park.CallParkOrbit, note string) {
 	if c.far.video {
 		c.noticeLocked("only the sound is parked: whoever picks the call up has no video of it")
 	}
-	if !c.inputMovesLocked(TransferCompleted, why{reason: line}) {
-		c.inputMovesLocked(Terminate, why{reason: line}) // told late: the call had gone on
+	told := c.inputMovesLocked(TransferCompleted, why{reason: line})
+	if !told {
+		told = c.inputMovesLocked(Terminate, why{reason: line}) // told late: the call had gone on
+	}
+	if !told || conv != c.conv { // else the end of the call says it, and more
+		conv.noticeLocked(line)
 	}
 	c.parkingOverLocked()
 	e.goLocked("parked", func(ctx context.Context) {
@@ -225,7 +229,7 @@ func (c *AudioVideoCall) callerConversation(who park.Party) *Conversation {
 	return c.e.conversationLocked(target(uri), Party(who))
 }
 
-// parkedLocked makes the conversation Parked, and tells. What is told is true already.
+// parkedLocked makes the conversation Parked, and tells. What is told is true already. line is the reason.
 func (c *Conversation) parkedLocked(p *parkedCall, line string) {
 	e := c.e
 	e.mu.Held()
@@ -236,9 +240,6 @@ func (c *Conversation) parkedLocked(p *parkedCall, line string) {
 		c.inputLocked(parked, line)
 	}
 	e.publishLocked(ParkDone{Conversation: c.id, Orbit: p.record.Orbit, Caller: Party(p.record.Caller), Note: p.record.Note})
-	now := time.Now()
-	c.last = now
-	e.publishLocked(Notice{Conversation: c.id, Time: now, Text: plaintext.Line(line, 512)})
 	e.boardLocked(e.parking.board.Mine(p.record))
 	e.followParkLocked(p)
 }

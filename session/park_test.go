@@ -82,6 +82,15 @@ func TestParkAndPickUp(t *testing.T) {
 				t.Errorf("mary is in %+v", parked.Info())
 			}
 			m.ExpectNotice("parked by sip:bob@example.test on " + o.FriendlyOrbit)
+			var said []string
+			for _, n := range testkit.All[session.Notice](b) {
+				if strings.Contains(n.Text, "parked on") {
+					said = append(said, n.Text)
+				}
+			}
+			if len(said) != 1 || !strings.HasPrefix(said[0], "call ended after 0:0") || !strings.HasSuffix(said[0], ": parked on "+o.FriendlyOrbit) {
+				t.Errorf("bob's thread says %q", said)
+			}
 			if can, why := parked.Conversation().Can("park"); can || why == "" {
 				t.Error("who is parked can park")
 			}

@@ -213,9 +213,7 @@ func (e *Endpoint) unparkedLocked(p *parkedCall, news unparkNews) {
 
 // unparkedLocked moves a conversation whose call is parked no more.
 func (c *Conversation) unparkedLocked(p *parkedCall, news unparkNews, waited time.Duration) {
-	now := time.Now()
-	c.last = now
-	c.e.publishLocked(Notice{Conversation: c.id, Time: now, Text: plaintext.Line(news.sentence(c.e.self.URI, waited), 512)})
+	c.noticeLocked(news.sentence(c.e.self.URI, waited))
 	if c.parked != p {
 		return
 	}

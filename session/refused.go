@@ -34,6 +34,23 @@ func warningIn(err error) string {
 	return ""
 }
 
+// refusesOffer reports whether the same call may come about with another offer. A codec that is missing here will be missing
+// there.
+func refusesOffer(err error) bool {
+	return errors.Is(err, sdp.ErrNoAudio) || refusesMedia(err) && !strings.HasPrefix(warningIn(err), warnCodec)
+}
+
+// telling is what the user is told when an attempt has failed and another one after it: of two refusals the first, which is
+// about what the policy asks for, unless the later one says more.
+func telling(first, later error) error {
+	code := statusOf(later)
+	unknown := code == 400 || code != 0 && kindOfStatus(code) == KindUnsupported && (warningIn(later) == "" || warningIn(first) != "")
+	if first != nil && (unknown || errors.Is(later, sdp.ErrNoAudio)) {
+		return first
+	}
+	return later
+}
+
 // explain makes a sentence of a refusal of our media. The status does not tell codecs from encryption; what the other side
 // warns of may, and what we have insisted on.
 func explain(err error, policy sdp.Policy) error {

@@ -16,7 +16,8 @@ import (
 
 // Sound is a media.Engine that makes none: it notes what it was told, and a test can have it tell something.
 type Sound struct {
-	Formats []sdp.Format // what streams offer; Immutable after the first call
+	Formats     []sdp.Format // what streams offer; Immutable after the first call
+	Fingerprint string       // of the certificate; "" means no DTLS-SRTP; Immutable after the first call
 
 	// Immutable; set by Voices
 	listen  func(ctx context.Context, network, address string) (net.PacketConn, error)
@@ -210,7 +211,7 @@ func (s *Stream) SetStats(stats media.Stats) {
 func (s *Stream) Local() sdp.Local {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return sdp.Local{Addr: s.addr, Formats: s.sound.Formats, Ptime: 20 * time.Millisecond, Policy: s.options.Policy}
+	return sdp.Local{Addr: s.addr, Formats: s.sound.Formats, Ptime: 20 * time.Millisecond, Policy: s.options.Policy, Fingerprint: s.sound.Fingerprint}
 }
 
 // Move goes on at another address.
