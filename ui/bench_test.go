@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -71,7 +72,7 @@ func BenchmarkResize(b *testing.B) {
 
 // With 100,000 messages in the record, 2,000 with -short. It takes minutes to write them one by one, as they arrive.
 func BenchmarkRecord(b *testing.B) {
-	store := history.Open(filepath.Join(b.TempDir(), "history.db"), uri("desk"))
+	store := history.Open(filepath.Join(b.TempDir(), "history.db"), uri("desk"), slog.New(slog.DiscardHandler))
 	b.Cleanup(func() { store.Close() })
 	messages := 100_000
 	if testing.Short() {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 // A call comes in while a line is half typed, is answered, held, resumed, muted, has keys pressed, is recorded, and ended.
 func TestStoryOfCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain)
+		store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain, slog.New(slog.DiscardHandler))
 		defer store.Close()
 		w := testkit.NewWorld(t)
 		bob := w.Endpoint("bob", testkit.Audio(), testkit.Configure(func(_ int, cfg *session.Config) { cfg.DisplayName = "Bob Martin" }))
@@ -105,7 +106,7 @@ func TestStoryOfCall(t *testing.T) {
 // A call nobody takes, one that is taken elsewhere, one that is declined with a message, and one that is called back.
 func TestStoryOfMissedCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain)
+		store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain, slog.New(slog.DiscardHandler))
 		defer store.Close()
 		w := testkit.NewWorld(t)
 		bob := w.Endpoint("bob", testkit.Audio())
@@ -184,7 +185,7 @@ func TestStoryOfMissedCall(t *testing.T) {
 // Two calls: answering the second puts the first on hold, and they are swapped, joined, and connected with each other.
 func TestStoryOfTwoCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain)
+		store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain, slog.New(slog.DiscardHandler))
 		defer store.Close()
 		w := testkit.NewWorld(t)
 		bob, carol := w.Endpoint("bob", testkit.Audio()), w.Endpoint("carol", testkit.Audio())

@@ -23,7 +23,6 @@ const (
 // pageMsg is a page of the record.
 type pageMsg struct {
 	window *window
-	limit  int // how many lines were asked for
 	lines  []history.Line
 	err    error
 }
@@ -54,7 +53,7 @@ func (m *model) readPage(w *window, limit int) tea.Cmd {
 	peer, before := address(w.peer), w.thread.recorded
 	return func() tea.Msg {
 		lines, err := m.record.Page(m.ctx, peer, before, limit)
-		return pageMsg{w, limit, lines, err}
+		return pageMsg{w, lines, err}
 	}
 }
 
@@ -66,7 +65,7 @@ func (m *model) onPage(msg pageMsg) tea.Cmd {
 		m.say(msg.window, "the history cannot be read: "+msg.err.Error())
 		return nil
 	}
-	t.oldest = len(msg.lines) < msg.limit
+	t.oldest = len(msg.lines) == 0 // fewer than were asked for are not the end: what cannot be read is left out
 	page := make([]*entry, len(msg.lines))
 	for i, line := range msg.lines {
 		if line.Notice {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"log/slog"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -14,7 +15,7 @@ import (
 // parkDesk is alice at her desk, in a call that bob has made.
 func parkDesk(t *testing.T) (k *desk, alice *testkit.User, carol *testkit.User, w *testkit.World) {
 	t.Helper()
-	store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain)
+	store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { store.Close() })
 	w = testkit.NewWorld(t)
 	bob := w.Endpoint("bob", testkit.Audio(), testkit.Configure(func(_ int, cfg *session.Config) { cfg.DisplayName = "Bob Martin" }))

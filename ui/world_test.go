@@ -66,7 +66,7 @@ func (k *desk) leave() {
 // A message of a stranger is offered to two devices, the answer is typed at one of them, and the record has both.
 func TestStoryOfTwoDesks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain)
+		store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain, slog.New(slog.DiscardHandler))
 		defer store.Close()
 		w := testkit.NewWorld(t)
 		bob := w.Endpoint("bob", testkit.Configure(func(_ int, cfg *session.Config) { cfg.DisplayName = "Bob Martin" }))
@@ -137,7 +137,7 @@ func TestStoryOfTwoDesks(t *testing.T) {
 // The server goes away and comes back: the screen says so, and says what becomes of a message written meanwhile.
 func TestStoryOfLostServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain)
+		store := history.Open(filepath.Join(t.TempDir(), "history.db"), "sip:alice@"+testkit.Domain, slog.New(slog.DiscardHandler))
 		defer store.Close()
 		w := testkit.NewWorld(t)
 		bob := w.Endpoint("bob")

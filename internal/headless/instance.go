@@ -122,7 +122,7 @@ func (i *Instance) build(o Options) error {
 	if err != nil {
 		return fmt.Errorf("contacts: %w", err)
 	}
-	i.History = history.Open(i.Paths.History, account.AOR)
+	i.History = history.Open(i.Paths.History, account.AOR, o.Log)
 	cfg := sessionConfig(o, account)
 	cfg.Journal, cfg.Parks = i.History, i.History
 	i.Env = &command.Env{Contacts: book, History: i.History, Version: o.Version, Quit: i.signOut}

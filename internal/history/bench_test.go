@@ -19,7 +19,7 @@ func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, ni
 
 // fill writes n messages of 40 peers.
 func fill(tb testing.TB, path string, n int) {
-	s := Open(path, alice)
+	s := Open(path, alice, quiet)
 	write, _, err := s.handles()
 	if err != nil {
 		tb.Fatal(err)
@@ -57,7 +57,7 @@ func Benchmark100k(b *testing.B) {
 	fill(b, path, 100_000)
 	b.Run("open and first page", func(b *testing.B) {
 		for b.Loop() {
-			s := Open(path, alice)
+			s := Open(path, alice, quiet)
 			threads, err := s.Threads(b.Context(), 100)
 			if err != nil || len(threads) != 40 {
 				b.Fatal(len(threads), err)

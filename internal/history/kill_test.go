@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 
 // writeForever journals messages and prints the id of each one that is on disk, with other writing beside it.
 func writeForever(path string) {
-	s := Open(path, alice)
+	s := Open(path, alice, quiet)
 	ctx := context.Background()
 	go func() {
 		for i := 0; ; i++ {
@@ -113,7 +113,7 @@ func TestRecorderOutlivesTheDisk(t *testing.T) {
 		if err := os.WriteFile(dir, nil, 0o600); err != nil { // a file where the directory should be
 			t.Fatal(err)
 		}
-		s := Open(filepath.Join(dir, "history.db"), alice)
+		s := Open(filepath.Join(dir, "history.db"), alice, quiet)
 		defer s.Close()
 		var told []error
 		r := &Recorder{store: s, health: func(err error) { told = append(told, err) }, log: discard()}
@@ -136,7 +136,7 @@ func TestRecorderOutlivesTheDisk(t *testing.T) {
 // A program that ends does not wait for a disk that refuses.
 func TestRecorderGivesUpWhenTheProgramEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := Open(filepath.Join(t.TempDir(), "no\x00name"), alice)
+		s := Open(filepath.Join(t.TempDir(), "no\x00name"), alice, quiet)
 		defer s.Close()
 		r := &Recorder{store: s, health: func(error) {}, log: discard(), peers: map[string]session.Party{}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -30,26 +30,27 @@ func (s *Store) SavePark(ctx context.Context, r park.Record) error {
 	return nil
 }
 
-// Parks returns up to limit calls that this user has parked, the latest first.
+// Parks returns up to limit calls that this user has parked, the latest first. One that cannot be read is left out.
 func (s *Store) Parks(ctx context.Context, limit int) ([]park.Record, error) {
 	_, read, err := s.handles()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := read.QueryContext(ctx, `SELECT record FROM park WHERE account = ? ORDER BY parked DESC, id LIMIT ?`, s.account, limit)
+	rows, err := read.QueryContext(ctx, `SELECT id, record FROM park WHERE account = ? ORDER BY parked DESC, id LIMIT ?`, s.account, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read history: %w", err)
 	}
 	defer rows.Close()
 	var out []park.Record
 	for rows.Next() {
-		var data string
+		var id, data string
 		var r park.Record
-		if err := rows.Scan(&data); err != nil {
+		if err := rows.Scan(&id, &data); err != nil {
 			return nil, fmt.Errorf("read history: %w", err)
 		}
-		if err := json.Unmarshal([]byte(data), &r); err != nil {
-			return nil, fmt.Errorf("read history: a parked call: %w", err)
+		if json.Unmarshal([]byte(data), &r) != nil || r.ID != id {
+			s.skip("park", id)
+			continue
 		}
 		out = append(out, r)
 	}

@@ -35,7 +35,7 @@ func savePark(t *testing.T, s *Store, records ...park.Record) {
 // A parked call can be taken back after a restart: what is needed for it is in the file.
 func TestParksSurviveARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.db")
-	s := Open(path, alice)
+	s := Open(path, alice, quiet)
 	first, second := parked("p1", "701", 0), parked("p2", "702", time.Minute)
 	savePark(t, s, first, second)
 	if err := s.Close(); err != nil {
@@ -102,7 +102,7 @@ func TestParksComeByMigration(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.db")
 	before := migrations
 	migrations = migrations[:2]
-	s := Open(path, alice)
+	s := Open(path, alice, quiet)
 	journal(t, s, inbound(bob, "m1", "hello", 0))
 	err := s.Close()
 	migrations = before

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -39,7 +40,7 @@ func (s *Store) Threads(ctx context.Context, limit int) ([]Thread, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := read.QueryContext(ctx, `SELECT peer, display, last,
+	rows, err := read.QueryContext(ctx, `SELECT id, peer, display, last,
 		(SELECT count(*) FROM line WHERE thread = thread.id AND id > thread.read
 			AND direction = 'inbound' AND elsewhere = 0)
 		FROM thread WHERE account = ? ORDER BY last DESC LIMIT ?`, s.account, limit)
@@ -50,9 +51,10 @@ func (s *Store) Threads(ctx context.Context, limit int) ([]Thread, error) {
 	var out []Thread
 	for rows.Next() {
 		var t Thread
-		var last int64
-		if err := rows.Scan(&t.Peer.URI, &t.Peer.Display, &last, &t.Unread); err != nil {
-			return nil, fmt.Errorf("read history: %w", err)
+		var id, last int64
+		if rows.Scan(&id, &t.Peer.URI, &t.Peer.Display, &last, &t.Unread) != nil {
+			s.skip("thread", strconv.FormatInt(id, 10))
+			continue
 		}
 		t.Last = time.UnixMicro(last)
 		out = append(out, t)
@@ -263,7 +265,8 @@ func (s *Store) lines(ctx context.Context, query string, args ...any) ([]Line, e
 	for rows.Next() {
 		line, err := scan(rows)
 		if err != nil {
-			return nil, fmt.Errorf("read history: %w", err)
+			s.skip("line", strconv.FormatInt(line.ID, 10))
+			continue
 		}
 		out = append(out, line)
 	}

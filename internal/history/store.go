@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ type Store struct {
 	// Immutable.
 	path    string
 	account string
+	log     *slog.Logger
 
 	opening sync.WaitGroup // the first opening
 
@@ -35,13 +37,15 @@ type Store struct {
 	failed error     // Guarded by mu; why it is not open.
 	tried  time.Time // Guarded by mu.
 	closed bool      // Guarded by mu.
+
+	skipped map[string]bool // Guarded by mu; records that cannot be read, by table and number.
 }
 
 // Open begins to open the file at path for the account with this address of record, and returns at once: a program
 // that starts should register before it waits for a disk. The first use waits; Ready tells how it went. A file that
-// cannot be opened is tried again on later use.
-func Open(path, account string) *Store {
-	s := &Store{path: path, account: key(account)}
+// cannot be opened is tried again on later use. A record in it that cannot be read is left out, and told to log.
+func Open(path, account string, log *slog.Logger) *Store {
+	s := &Store{path: path, account: key(account), log: log, skipped: map[string]bool{}}
 	s.opening.Go(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -142,6 +146,18 @@ func dsn(path string, pragmas ...string) string {
 		settings = append(settings, "_pragma="+p)
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.Join(settings, "&")
+}
+
+// skip leaves out a record that cannot be read, so that the others can be. That is logged once. What stands in it is not:
+// an error would quote it.
+func (s *Store) skip(table, record string) {
+	s.mu.Lock()
+	before := s.skipped[table+" "+record]
+	s.skipped[table+" "+record] = true
+	s.mu.Unlock()
+	if !before {
+		s.log.Warn("a record of the history cannot be read and is left out", "file", s.path, "table", table, "record", record)
+	}
 }
 
 // key is the form of an address that threads are found by.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,9 +24,11 @@ var (
 	start = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 )
 
+var quiet = slog.New(slog.DiscardHandler)
+
 func openStore(t testing.TB, path, account string) *Store {
 	t.Helper()
-	s := Open(path, account)
+	s := Open(path, account, quiet)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -268,7 +271,7 @@ func TestShortWordsAreBounded(t *testing.T) {
 }
 
 func FuzzSearch(f *testing.F) {
-	s := Open(filepath.Join(f.TempDir(), "history.db"), alice)
+	s := Open(filepath.Join(f.TempDir(), "history.db"), alice, quiet)
 	f.Cleanup(func() { _ = s.Close() })
 	if _, err := s.Journal(context.Background(), inbound(bob, "m1", "some text", 0)); err != nil {
 		f.Fatal(err)
@@ -405,7 +408,7 @@ func TestUnusableFilesAreExplained(t *testing.T) {
 		garbage:                          "not a database (26); move it away",
 		filepath.Join(garbage, "x/y.db"): "not a directory",
 	} {
-		s := Open(path, alice)
+		s := Open(path, alice, quiet)
 		if err := s.Ready(); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)
 		}
