@@ -52,8 +52,8 @@ type Line struct {
 	working sync.WaitGroup
 
 	route   atomic.Pointer[route] // where packets that arrive go; nil: nowhere
-	relayed atomic.Uint64
-	omitted atomic.Uint64
+	relayed atomic.Uint64         // packets that went on to the other line
+	omitted atomic.Uint64         // those whose format the other side has not agreed to
 
 	mu        sync.Mutex
 	closed    bool          // Guarded by mu.
@@ -151,17 +151,8 @@ func (l *Line) Agreement() (sdp.Agreement, bool) {
 	return l.agreement, l.agreed
 }
 
-// Stats is how a line is doing.
-type Stats struct {
-	rtpconn.Stats
-	Relayed uint64 // packets that went on to the other line
-	Omitted uint64 // those whose format the other side has not agreed to
-}
-
 // Stats tells how the line is doing.
-func (l *Line) Stats() Stats {
-	return Stats{l.conn.Stats(), l.relayed.Load(), l.omitted.Load()}
-}
+func (l *Line) Stats() rtpconn.Stats { return l.conn.Stats() }
 
 // Close ends the leg: what it is joined with is left alone, RTCP says BYE, and the sockets are closed.
 func (l *Line) Close() error {
@@ -176,6 +167,10 @@ func (l *Line) Close() error {
 	unlock()
 	err := l.conn.Close()
 	l.working.Wait()
+	if s := l.Stats(); s.Remote != "" {
+		l.log.Info("media of a leg ended", "peer", s.Remote, "security", s.Security, "received", s.Received, "lost", s.Lost,
+			"sent", s.Sent, "relayed", l.relayed.Load(), "not_agreed", l.omitted.Load())
+	}
 	return err
 }
 
