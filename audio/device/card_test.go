@@ -140,6 +140,30 @@ func TestStall(t *testing.T) {
 	})
 }
 
+// TestOneStallIsNoStarvation lets a card stall for as long as it may before it is held for dead, at every moment of the
+// periods in which it is watched: longer delays for the rest of the call would be the wrong answer to that. A card that
+// takes too little all the time is another matter.
+func TestOneStallIsNoStarvation(t *testing.T) {
+	watch := func(taken func(passed time.Duration) time.Duration) bool {
+		var p pace
+		opened := time.Unix(0, 0)
+		for passed := time.Duration(0); passed < 5*pacePeriod; passed += watchPeriod {
+			if p.look(opened.Add(passed), int64(taken(passed)*Rate/time.Second)) {
+				return true
+			}
+		}
+		return false
+	}
+	for stall := time.Duration(0); stall < 2*pacePeriod; stall += BlockTime {
+		if watch(func(passed time.Duration) time.Duration { return passed - min(max(passed-stall, 0), silenceLimit) }) {
+			t.Errorf("a stall after %v is taken for starvation", stall)
+		}
+	}
+	if !watch(func(passed time.Duration) time.Duration { return passed - passed/100 }) {
+		t.Error("a hundredth too little is not noticed")
+	}
+}
+
 // TestLateMicrophone lets what the microphone hears come late, all at once: what silence stood in for is not to be heard
 // any more, or everybody would hear this user late for the rest of the call.
 func TestLateMicrophone(t *testing.T) {
@@ -196,7 +220,7 @@ func TestUnplugged(t *testing.T) {
 		all := server.devices
 		server.set(func() { server.devices = []media.Device{mic("built-in"), speaker("b")} })
 		b.run(3 * time.Second)
-		b.expect(Changed, Moved)
+		b.expect(Moved)
 		if c := server.open(true); len(c) != 1 || c[0].id != "" {
 			t.Errorf("open: %+v", c)
 		}
@@ -205,7 +229,7 @@ func TestUnplugged(t *testing.T) {
 		}
 		server.set(func() { server.devices = all })
 		b.run(3 * time.Second)
-		b.expect(Changed, Back)
+		b.expect(Back)
 		if c := server.open(true); len(c) != 1 || c[0].id != "headset" {
 			t.Errorf("open: %+v", c)
 		}
@@ -358,28 +382,6 @@ func TestSelectDuringACall(t *testing.T) {
 			t.Errorf("latency %v, %v", capture, playback)
 		}
 		b.expect()
-	})
-}
-
-// TestHotPlugIsSeen without a call, while a chooser is open.
-func TestHotPlugIsSeen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := newFakeServer(mic("a"))
-		b := newBench(t, cardsSelected, server)
-		b.SetWatching(true)
-		time.Sleep(10 * time.Second)
-		server.set(func() { server.devices = append(server.devices, mic("\x1b[31mevil\r")) })
-		time.Sleep(3 * time.Second)
-		b.expect(Changed)
-		b.SetWatching(false)
-		server.set(func() { server.devices = nil })
-		time.Sleep(time.Minute)
-		b.expect()
-		server.set(func() { server.devices = []media.Device{{ID: "x", Name: "\x1b[31mevil\r\n", Capture: true}} })
-		devices, err := b.Devices(t.Context())
-		if err != nil || devices[0].Name != "evil" {
-			t.Errorf("%+v, %v", devices, err)
-		}
 	})
 }
 

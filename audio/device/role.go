@@ -85,7 +85,11 @@ type pace struct {
 	starved int
 }
 
-const pacePeriod = 3 * time.Second
+// Only starvation lasts for three periods: a stall is shorter than one, but may fall into two.
+const (
+	pacePeriod     = 3 * time.Second
+	starvedPeriods = 3
+)
 
 // look reports that the card has been starved for a while. total is what it has taken so far. Clocks of sound cards are off
 // by less than a thousandth.
@@ -105,7 +109,7 @@ func (p *pace) look(now time.Time, total int64) bool {
 	default:
 		p.starved = 0
 	}
-	return p.starved >= 2
+	return p.starved >= starvedPeriods
 }
 
 // fail gives a card up. Its place is filled at once, if that is possible.
