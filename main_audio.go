@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"text/tabwriter"
 	"time"
 
@@ -58,7 +57,7 @@ func soundOf(settings config.Audio, log *slog.Logger) func(func(session.HealthCh
 			if err != nil {
 				return nil, errors.Join(err, s.hub.Close())
 			}
-			cfg.Listen, cfg.Ports = netip.AddrPortFrom(address, 0), ports
+			cfg.Listen, cfg.Ports = address, ports
 		}
 		if s.Engine, err = audio.New(cfg); err != nil {
 			return nil, errors.Join(config.Problems{{Text: err.Error()}}, s.hub.Close())
@@ -75,8 +74,6 @@ func (s *soundCard) trouble(t device.Trouble, log *slog.Logger, health func(sess
 		h.Code = "microphone"
 	}
 	switch t.Kind {
-	case device.Changed:
-		return
 	case device.Lost:
 		h.Severity = "error"
 		log.Warn("device lost", "device", t.Device.Name, "capture", t.Device.Capture, "error", t.Err)

@@ -29,15 +29,21 @@ func (e *Engine) Select(_ context.Context, sel media.Selection) error {
 // Selection names the devices in use.
 func (e *Engine) Selection() media.Selection { return e.cfg.Device.Selection() }
 
-// SetProcessing switches echo canceller, noise suppression, gain control and limiter.
+// Watch sends on changed, which should have room for one, at once and when Devices would tell something else, until ctx ends.
+func (e *Engine) Watch(ctx context.Context, changed chan<- struct{}) {
+	e.cfg.Device.Watch(ctx, changed)
+}
+
+// Processing is what is done to the sound of a microphone.
+func (e *Engine) Processing() echo.Config { return e.voice.Config() }
+
+// SetProcessing switches echo canceller, noise suppression, gain control and limiter, also during a call.
 func (e *Engine) SetProcessing(cfg echo.Config) { e.voice.Set(cfg) }
 
 // Trouble tells every call that a device has gone or come back. The calls go on.
 func (e *Engine) Trouble(t device.Trouble) {
 	ev := media.Event{Kind: media.DeviceTrouble, Text: t.Text}
 	switch t.Kind {
-	case device.Changed:
-		return
 	case device.Back:
 		ev.Text = ""
 	case device.Lost, device.Moved:

@@ -45,6 +45,8 @@ type Device interface {
 	// Microphone reports whether in comes from a microphone, and not from a file or a generator.
 	Microphone() bool
 	Devices(ctx context.Context) ([]media.Device, error)
+	// Watch sends on changed at once and when Devices would tell something else, until ctx ends.
+	Watch(ctx context.Context, changed chan<- struct{})
 	Select(sel media.Selection) error
 	Selection() media.Selection
 	// Latency estimates how long sound takes from the air into in, and from out into the air.
@@ -57,10 +59,8 @@ type Config struct {
 	Device     Device
 	Codecs     []string    // in order of preference; nil means all that are compiled in
 	Processing echo.Config // of what a microphone hears
-	// Listen is where RTP is received: an address, a port, or both. Without an address it is the one that the call uses,
-	// without a port any free one.
-	Listen netip.AddrPort
-	Ports  [2]uint16 // the range that ports are taken from; zero is any
+	Listen     netip.Addr  // where RTP is received; the zero address is the one that the call uses
+	Ports      [2]uint16   // the range that ports are taken from; zero is any
 	// RingTone is a WAV file to ring with; "" rings with our own.
 	RingTone     string
 	ListenPacket func(ctx context.Context, network, address string) (net.PacketConn, error)

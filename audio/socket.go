@@ -2,76 +2,41 @@ package audio
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strconv"
+
+	"offhook/audio/rtpconn"
 )
 
-// pairAttempts bounds the search for two free ports side by side.
-const pairAttempts = 32
-
-// sockets opens a pair of ports: an even one for RTP and the next for RTCP, for peers that do not put both on one
-// (RFC 3550 §11).
-func (e *Engine) sockets(ctx context.Context, local netip.Addr) (rtp, rtcp net.PacketConn, err error) {
-	if e.cfg.Listen.Addr().IsValid() && !e.cfg.Listen.Addr().IsUnspecified() {
-		local = e.cfg.Listen.Addr()
+// sockets opens the two ports of a stream, on the address and in the range that are configured. at is the address as a peer
+// shall see it.
+func (e *Engine) sockets(ctx context.Context, local netip.Addr) (rtp, rtcp net.PacketConn, at netip.AddrPort, err error) {
+	if e.cfg.Listen.IsValid() && !e.cfg.Listen.IsUnspecified() {
+		local = e.cfg.Listen
 	}
-	if port := e.cfg.Listen.Port(); port != 0 {
-		if rtp, rtcp, err = e.pair(ctx, local, port&^1); err == nil {
-			return rtp, rtcp, nil
-		}
+	if rtp, rtcp, at, err = rtpconn.ListenPair(ctx, e.listen, local); err != nil {
+		return nil, nil, at, fmt.Errorf("audio: no port for sound: %w", err)
 	}
-	for range pairAttempts {
-		var port uint16
-		if port, err = e.evenPort(ctx, local); err != nil {
-			return nil, nil, fmt.Errorf("audio: no port for sound on %v: %w", local, err)
-		}
-		if rtp, rtcp, err = e.pair(ctx, local, port); err == nil {
-			return rtp, rtcp, nil
-		}
-	}
-	return nil, nil, fmt.Errorf("audio: no two free ports for sound on %v: %w", local, err)
+	return rtp, rtcp, at, nil
 }
 
-// evenPort proposes a port: from the configured range, else what the system gives.
-func (e *Engine) evenPort(ctx context.Context, local netip.Addr) (uint16, error) {
-	if first, last := int(e.cfg.Ports[0]), int(e.cfg.Ports[1]); first > 0 && last > first {
-		return uint16(first+rand.IntN(last-first)) &^ 1, nil
-	}
-	free, err := e.listen(ctx, local, 0)
+// listen opens a port; any is one of the range.
+func (e *Engine) listen(ctx context.Context, network, address string) (net.PacketConn, error) {
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	port, err := portOf(free.LocalAddr())
-	return port &^ 1, errors.Join(err, free.Close())
+	if port == "0" && e.cfg.Ports[1] > 0 {
+		address = net.JoinHostPort(host, strconv.Itoa(anEvenPort(int(e.cfg.Ports[0]), int(e.cfg.Ports[1]))))
+	}
+	return e.cfg.ListenPacket(ctx, network, address)
 }
 
-// portOf is the port of a datagram socket.
-func portOf(a net.Addr) (uint16, error) {
-	at, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return 0, fmt.Errorf("audio: %v is not an address of a datagram socket", a)
-	}
-	return at.Port(), nil
-}
-
-func (e *Engine) pair(ctx context.Context, local netip.Addr, port uint16) (rtp, rtcp net.PacketConn, err error) {
-	if rtp, err = e.listen(ctx, local, port); err != nil {
-		return nil, nil, err
-	}
-	if rtcp, err = e.listen(ctx, local, port+1); err != nil {
-		return nil, nil, errors.Join(err, rtp.Close())
-	}
-	return rtp, rtcp, nil
-}
-
-func (e *Engine) listen(ctx context.Context, local netip.Addr, port uint16) (net.PacketConn, error) {
-	host := ""
-	if local.IsValid() {
-		host = local.String()
-	}
-	return e.cfg.ListenPacket(ctx, "udp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+// anEvenPort is an even port of a range that has the next one in it, too.
+func anEvenPort(first, last int) int {
+	first += first % 2
+	return first + 2*rand.IntN(max((last-first+1)/2, 1))
 }

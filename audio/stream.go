@@ -112,16 +112,9 @@ func (e *Engine) Open(ctx context.Context, opt media.Options) (media.Stream, err
 // connect opens the sockets of a stream.
 func (s *Stream) connect(ctx context.Context, local netip.Addr) (*rtpconn.Conn, netip.AddrPort, error) {
 	e := s.e
-	rtpSocket, rtcpSocket, err := e.sockets(ctx, local)
+	rtpSocket, rtcpSocket, at, err := e.sockets(ctx, local)
 	if err != nil {
-		return nil, netip.AddrPort{}, err
-	}
-	at, err := netip.ParseAddrPort(rtpSocket.LocalAddr().String())
-	if err != nil {
-		return nil, at, errors.Join(err, rtpSocket.Close(), rtcpSocket.Close())
-	}
-	if at.Addr().IsUnspecified() && local.IsValid() {
-		at = netip.AddrPortFrom(local, at.Port())
+		return nil, at, err
 	}
 	conn, err := rtpconn.New(rtpconn.Config{
 		RTP: rtpSocket, RTCP: rtcpSocket, CNAME: cname(), Certificate: e.certificate, Logger: s.log,

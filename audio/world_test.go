@@ -67,6 +67,7 @@ func (d *fakeDevice) Ring(block []int16) {
 
 func (d *fakeDevice) Microphone() bool                                { return d.real }
 func (d *fakeDevice) Devices(context.Context) ([]media.Device, error) { return nil, nil }
+func (d *fakeDevice) Watch(context.Context, chan<- struct{})          {}
 func (d *fakeDevice) Select(media.Selection) error                    { return nil }
 func (d *fakeDevice) Selection() media.Selection                      { return media.Selection{} }
 func (d *fakeDevice) Latency() (capture, playback time.Duration) {

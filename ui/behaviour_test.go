@@ -55,6 +55,7 @@ func TestToastKeys(t *testing.T) {
 		{[]string{"f1", "f2"}, "toast.accept toast=t1"}, // a box takes no function key
 		{[]string{"ctrl+u", "/answer", "enter"}, "call.answer call=k2"},
 		{[]string{"ctrl+u", "/decline all", "enter"}, "call.decline call=k2 everywhere=true"},
+		{[]string{"ctrl+u", "/decline In a call", "enter"}, "call.decline call=k2 message=In a call"},
 	} {
 		s := mockA(t, 80, 24)
 		s.events(offer(s, true))

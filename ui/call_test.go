@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"offhook/audio/echo"
 	"offhook/internal/command"
 	"offhook/internal/history"
 	"offhook/internal/media"
@@ -65,9 +66,14 @@ type silentSound struct{}
 func (silentSound) Devices(context.Context) ([]media.Device, error) { return headsets(), nil }
 func (silentSound) Select(context.Context, media.Selection) error   { return nil }
 func (silentSound) Selection() media.Selection                      { return media.Selection{Capture: "jabra-in"} }
-func (silentSound) Meter(context.Context) error                     { return nil }
-func (silentSound) Levels() media.Levels                            { return media.Levels{Capture: -18, Playback: -127} }
-func (silentSound) Test(context.Context, string) error              { return nil }
+func (silentSound) Watch(context.Context, chan<- struct{})          {}
+func (silentSound) Processing() echo.Config {
+	return echo.Config{Echo: true, Noise: true, Limiter: true}
+}
+func (silentSound) SetProcessing(echo.Config)          {}
+func (silentSound) Meter(context.Context) error        { return nil }
+func (silentSound) Levels() media.Levels               { return media.Levels{Capture: -18, Playback: -127} }
+func (silentSound) Test(context.Context, string) error { return nil }
 
 func headsets() []media.Device {
 	return []media.Device{
@@ -123,7 +129,7 @@ func TestCallScreens(t *testing.T) {
 			s.press("ctrl+x", "v")
 			d := s.m.overlay.(*devices)
 			s.update(devicesMsg{of: d, all: headsets(), selected: media.Selection{Capture: "jabra-in", Ringers: []string{"speakers"}}})
-			s.update(levelsMsg{d, media.Levels{Capture: -18, Playback: -127}})
+			s.update(levelsMsg{of: d, levels: media.Levels{Capture: -18, Playback: -127}, processing: d.processing})
 			return s
 		}},
 		{"stats", func(t *testing.T, w, h int) *stage {
@@ -140,8 +146,11 @@ func TestCallScreens(t *testing.T) {
 			return s
 		}},
 	}
-	for _, size := range []struct{ w, h int }{{80, 24}, {120, 40}, {40, 15}, {200, 50}} {
+	for _, size := range []struct{ w, h int }{{80, 24}, {120, 40}, {40, 15}, {200, 50}, {50, 14}} {
 		for _, state := range states {
+			if size.w == 50 && state.name != "devices" {
+				continue
+			}
 			name := fmt.Sprintf("%s-%dx%d.txt", state.name, size.w, size.h)
 			t.Run(name, func(t *testing.T) {
 				t.Parallel() // most of the time it waits for ticks that do not come

@@ -31,7 +31,7 @@ func callBindings() []binding {
 			why: (*model).offerWhy,
 		},
 		{
-			twin: "i", group: groupCalls,
+			twin: "i", command: "/decline text", group: groupCalls,
 			help: "decline the call on all devices with a message", do: (*model).openRefusal, why: (*model).ringingWhy,
 		},
 		{

@@ -7,17 +7,15 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"offhook/audio/echo"
 	"offhook/internal/media"
 )
 
-const (
-	// levelsEvery is how often the meters of the device chooser move, the only thing here that moves by itself that fast.
-	levelsEvery = 80 * time.Millisecond
-	// devicesEvery is how often devices are listed again while one chooses: a headset may be plugged in.
-	devicesEvery = 2 * time.Second
-)
+// levelsEvery is how often the meters of the device chooser move, the only thing here that moves by itself that fast.
+const levelsEvery = 80 * time.Millisecond
 
-// devices is the chooser of microphone, speaker and ringers. While it is open the devices are, too, for the meters.
+// devices is the chooser of microphone, speaker and ringers, and of what is done to the microphone's sound. While it is
+// open the devices are, too, for the meters, and somebody looks for those that are plugged in and out.
 type devices struct {
 	line     editor
 	choice   choice
@@ -29,7 +27,12 @@ type devices struct {
 	trouble  string
 	loaded   bool
 	from     int
-	stop     context.CancelFunc // of the meters
+	changed  chan struct{}      // capacity 1; the list is to be read again
+	stop     context.CancelFunc // of meters and watch
+
+	processing echo.Config
+	stagesRow  int   // where their switches are drawn
+	stagesAt   []int // the column after each
 }
 
 // deviceRow is one device for one purpose.
@@ -47,13 +50,14 @@ type devicesMsg struct {
 	all      []media.Device
 	selected media.Selection
 	err      error
-	next     bool // ask again after a while
 }
 
-// levelsMsg is what the meters show.
+// levelsMsg is what moves by itself: the meters, and what others have switched and plugged in.
 type levelsMsg struct {
-	of     *devices
-	levels media.Levels
+	of         *devices
+	levels     media.Levels
+	processing echo.Config
+	changed    bool
 }
 
 func (m *model) openDevices() tea.Cmd {
@@ -62,23 +66,28 @@ func (m *model) openDevices() tea.Cmd {
 		return nil
 	}
 	ctx, stop := context.WithCancel(m.ctx)
-	d := &devices{stop: stop, levels: media.Levels{Capture: silence, Playback: silence}}
+	d := &devices{
+		stop: stop, changed: make(chan struct{}, 1),
+		levels: media.Levels{Capture: silence, Playback: silence}, processing: m.sound.Processing(),
+	}
 	m.overlay = d
-	return tea.Batch(m.askDevices(d, true, 0), m.askLevels(d), func() tea.Msg {
+	meter := func() tea.Msg {
 		if err := m.sound.Meter(ctx); err != nil && ctx.Err() == nil {
 			return devicesMsg{of: d, err: err}
 		}
 		return nil
-	})
+	}
+	watch := func() tea.Msg {
+		m.sound.Watch(ctx, d.changed)
+		return nil
+	}
+	return tea.Batch(m.askDevices(d), m.askLevels(d), meter, watch)
 }
 
-// askDevices lists the devices after a while.
-func (m *model) askDevices(d *devices, next bool, after time.Duration) tea.Cmd {
+// askDevices lists the devices.
+func (m *model) askDevices(d *devices) tea.Cmd {
 	return func() tea.Msg {
-		if !m.sleep(m.ctx, after) {
-			return nil
-		}
-		msg := devicesMsg{of: d, next: next}
+		msg := devicesMsg{of: d}
 		var r any
 		if r, msg.err = m.commands.Call(m.ctx, "audio.devices", nil); msg.err == nil {
 			msg.all, _ = r.([]media.Device)
@@ -101,11 +110,10 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (m *model) onDevices(msg devicesMsg) tea.Cmd {
+func (m *model) onDevices(msg devicesMsg) {
 	d := msg.of
 	if m.overlay != d {
-		d.stop()
-		return nil
+		return
 	}
 	d.trouble = ""
 	if msg.err != nil {
@@ -113,10 +121,6 @@ func (m *model) onDevices(msg devicesMsg) tea.Cmd {
 	} else if msg.all != nil {
 		d.set(msg.all, msg.selected)
 	}
-	if !msg.next {
-		return nil
-	}
-	return m.askDevices(d, true, devicesEvery)
 }
 
 // set takes a list over; the highlighted device stays highlighted though others come and go.
@@ -172,17 +176,28 @@ func (m *model) askLevels(d *devices) tea.Cmd {
 		if !m.sleep(m.ctx, levelsEvery) {
 			return nil
 		}
-		return levelsMsg{d, m.sound.Levels()}
+		msg := levelsMsg{of: d, levels: m.sound.Levels(), processing: m.sound.Processing()}
+		select {
+		case <-d.changed:
+			msg.changed = true
+		default:
+		}
+		return msg
 	}
 }
 
+// onLevels also notices that the chooser is closed, in whatever way that was done.
 func (m *model) onLevels(msg levelsMsg) tea.Cmd {
-	if m.overlay != msg.of {
-		msg.of.stop()
+	d := msg.of
+	if m.overlay != d {
+		d.stop()
 		return nil
 	}
-	msg.of.levels = msg.levels
-	return m.askLevels(msg.of)
+	d.levels, d.processing = msg.levels, msg.processing
+	if msg.changed {
+		return tea.Batch(m.askLevels(d), m.askDevices(d))
+	}
+	return m.askLevels(d)
 }
 
 func (d *devices) prompt() (string, *editor) { return "[audio] ", &d.line }
@@ -208,6 +223,8 @@ func (d *devices) key(m *model, name string) (tea.Cmd, bool) {
 		return d.choose(m, d.choice.at), true
 	case "t":
 		return d.test(m), true
+	case soundStages[0].key, soundStages[1].key, soundStages[2].key:
+		return d.toggle(m, slices.IndexFunc(soundStages, func(s soundStage) bool { return s.key == name })), true
 	case "esc", "ctrl+c", "q":
 		d.stop()
 		m.overlay = nil
@@ -251,7 +268,7 @@ func (d *devices) choose(m *model, at int) tea.Cmd {
 		if _, err := m.commands.Call(m.ctx, "audio.select", params); err != nil {
 			return devicesMsg{of: d, err: err}
 		}
-		return m.askDevices(d, false, 0)()
+		return m.askDevices(d)()
 	}
 }
 
@@ -270,7 +287,11 @@ func (d *devices) test(m *model) tea.Cmd {
 	}
 }
 
-func (d *devices) click(m *model, _, row int) tea.Cmd {
+func (d *devices) click(m *model, x, row int) tea.Cmd {
+	if row == d.stagesRow && row > 0 {
+		i := slices.IndexFunc(d.stagesAt, func(end int) bool { return x < end })
+		return d.toggle(m, i)
+	}
 	if row < 0 || row >= len(d.rowsAt) || d.rowsAt[row] < 0 {
 		return nil
 	}

@@ -34,7 +34,7 @@ func (d *devices) draw(m *model, body rect) []string {
 	} else if !d.loaded {
 		list = append(list, drawn{" asking the sound server ...", -1})
 	}
-	room := body.h - 1
+	room := body.h - 2
 	d.from = max(min(d.from, selected-1), selected-room+2, 0)
 	out := []string{m.theme.heading.Render(spread(" SETTINGS > AUDIO", "Esc back ", body.w))}
 	d.rowsAt = []int{-1}
@@ -52,6 +52,8 @@ func (d *devices) draw(m *model, body rect) []string {
 		}
 		out, d.rowsAt = append(out, style.Render(fit(list[i].text, body.w))), append(d.rowsAt, list[i].at)
 	}
+	d.stagesRow = len(out)
+	out = append(out, m.theme.heading.Render(d.processingRow(body.w)))
 	return out[:body.h]
 }
 

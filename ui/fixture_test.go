@@ -85,7 +85,7 @@ func (f *fake) Read(id string)  { f.mu.Lock(); defer f.mu.Unlock(); f.read = app
 func (f *fake) Call(_ context.Context, method string, args any) (any, error) {
 	p, _ := args.(map[string]any)
 	text := method
-	for _, name := range []string{"toast", "call", "conversation", "to", "text", "everywhere", "active", "availability", "note", "uri", "digits", "replaces", "stop", "capture", "ringers", "orbit", "anyway"} {
+	for _, name := range []string{"toast", "call", "conversation", "to", "text", "everywhere", "active", "availability", "note", "uri", "digits", "replaces", "stop", "capture", "ringers", "echo_cancellation", "noise_suppression", "auto_gain", "orbit", "anyway", "message"} {
 		if v, ok := p[name]; ok {
 			text += fmt.Sprintf(" %s=%v", name, v)
 		}

@@ -46,7 +46,7 @@ func (m *model) runLine(line string) tea.Cmd {
 	case "quit":
 		return m.quitCommand()
 	case "device":
-		return m.openDevices()
+		return m.deviceCommand(w, text("stage"), text("switch"))
 	case "stats":
 		return m.statsCommand(text("call"))
 	case "call":

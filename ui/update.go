@@ -75,7 +75,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case contactMsg:
 		m.onContact(msg)
 	case devicesMsg:
-		cmd = m.onDevices(msg)
+		m.onDevices(msg)
 	case levelsMsg:
 		cmd = m.onLevels(msg)
 	case doneMsg:

@@ -76,10 +76,9 @@ type TroubleKind int
 
 // The kinds of Trouble.
 const (
-	Lost    TroubleKind = iota // a device is gone, and there is nothing in its place: silence
-	Moved                      // a device is gone or not there, and another one stands in for it
-	Back                       // the device that was selected works again
-	Changed                    // the list of devices is another one now
+	Lost  TroubleKind = iota // a device is gone, and there is nothing in its place: silence
+	Moved                    // a device is gone or not there, and another one stands in for it
+	Back                     // the device that was selected works again
 )
 
 // Trouble is what happened to a device.

@@ -23,6 +23,7 @@ type fakeServer struct {
 	frozen  bool // calls do not return
 	cards   []*fakeCard
 	opens   int
+	lists   int     // how often Devices was asked
 	slow    float64 // share of what a speaker does not take
 	late    bool    // what a microphone hears comes later, all of it
 }
@@ -69,6 +70,7 @@ func (s *fakeServer) wait(ctx context.Context) error {
 }
 
 func (s *fakeServer) Devices(ctx context.Context) ([]media.Device, error) {
+	s.set(func() { s.lists++ })
 	if err := s.wait(ctx); err != nil {
 		return nil, err
 	}

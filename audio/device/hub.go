@@ -34,15 +34,15 @@ type Hub struct {
 	swap sync.Mutex
 
 	mu       sync.Mutex
-	sel      media.Selection // Guarded by mu.
-	need     Need            // Guarded by mu.
-	opened   int             // how often the microphone was needed anew. Guarded by mu.
-	source   source          // nil: a card. Guarded by mu.
-	sink     sink            // nil: a card. Guarded by mu.
-	ringTo   []sink          // ringers that are files. Guarded by mu.
-	watching bool            // Guarded by mu.
-	closed   bool            // Guarded by mu.
-	cards    cards           // Guarded by mu, changed by the keeper only.
+	sel      media.Selection   // Guarded by mu.
+	need     Need              // Guarded by mu.
+	opened   int               // how often the microphone was needed anew. Guarded by mu.
+	source   source            // nil: a card. Guarded by mu.
+	sink     sink              // nil: a card. Guarded by mu.
+	ringTo   []sink            // ringers that are files. Guarded by mu.
+	watchers []chan<- struct{} // of the list of devices. Guarded by mu.
+	closed   bool              // Guarded by mu.
+	cards    cards             // Guarded by mu, changed by the keeper only.
 
 	keeper keeper // Owned by keep.
 	beats  beats  // Owned by the engine.
@@ -237,12 +237,28 @@ func (h *Hub) Use(n Need) {
 	h.nudge()
 }
 
-// SetWatching looks for new devices although none is in use: a device chooser is open.
-func (h *Hub) SetWatching(on bool) {
+// Watch looks for new devices although none is in use, until ctx ends: a device chooser is open. changed, which should have
+// room for one, is sent to at once, and again when Devices would tell something else.
+func (h *Hub) Watch(ctx context.Context, changed chan<- struct{}) {
+	h.mu.Lock()
+	h.watchers = append(h.watchers, changed)
+	h.tellWatchersLocked()
+	h.mu.Unlock()
+	h.nudge()
+	<-ctx.Done()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.watching = on
-	h.nudge()
+	h.watchers = slices.DeleteFunc(h.watchers, func(o chan<- struct{}) bool { return o == changed })
+}
+
+// tellWatchersLocked says that the list of devices is another one now. It requires mu.
+func (h *Hub) tellWatchersLocked() {
+	for _, w := range h.watchers {
+		select {
+		case w <- struct{}{}:
+		default: // it is told already, and has not looked yet
+		}
+	}
 }
 
 // Selection is what was selected, by the names that were given.

@@ -31,7 +31,7 @@ type keeper struct {
 	capture, playback role
 	ringers           []*role
 	list              []media.Device
-	listed            bool // list has been read at least once
+	listed            bool // list is what was read last; nothing could be read otherwise
 	polled            time.Time
 	backend           Backend // that worked last
 	period            int     // samples that a speaker takes at a time
@@ -76,7 +76,7 @@ func (h *Hub) wish() wish {
 	if h.need&Speaker != 0 && h.sink == nil {
 		w.playback = h.sel.Playback
 	}
-	w.watching = h.watching
+	w.watching = len(h.watchers) > 0
 	rang := h.rang.Load()
 	w.ringing = h.need&Ringers != 0 || h.need != 0 && rang != 0 && time.Since(h.start)-time.Duration(rang) < ringRest
 	if !w.ringing {
@@ -196,4 +196,5 @@ func (h *Hub) publish(ringing bool) {
 	}
 	h.cards = c
 	h.publishLocked()
+	h.tellWatchersLocked() // of what is in use
 }

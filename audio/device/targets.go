@@ -202,19 +202,21 @@ func (h *Hub) check(sel media.Selection) error {
 	return errors.Join(errs...)
 }
 
-// poll reads the list of devices, says when it has changed, and acts on it: a card that was pulled out is left, one that
+// poll reads the list of devices, tells who watches it when it has changed, and acts on it: a card that was pulled out is left, one that
 // was selected and is there again is taken.
 func (h *Hub) poll(ctx context.Context, wanted []*role) {
 	k := &h.keeper
 	list, ok := h.cardsOf(ctx, h.candidates())
 	k.polled = time.Now()
+	if ok != k.listed || !slices.Equal(list, k.list) {
+		h.mu.Lock()
+		h.tellWatchersLocked()
+		h.mu.Unlock()
+	}
+	k.list, k.listed = list, ok
 	if !ok {
 		return
 	}
-	if k.listed && !slices.Equal(list, k.list) {
-		h.tell(Trouble{Changed, media.Device{}, "the list of audio devices has changed", nil})
-	}
-	k.list, k.listed = list, true
 	for _, r := range wanted {
 		switch {
 		case r.card == nil || len(list) == 0:

@@ -39,7 +39,7 @@ type Stats struct {
 	Resets     uint64        // times a filter went astray and began anew
 }
 
-// Processor improves what the microphone gave. Process belongs to one goroutine; Set and Stats may be called by any.
+// Processor improves what the microphone gave. Process belongs to one goroutine; Set, Config and Stats may be called by any.
 type Processor struct {
 	config atomic.Uint32
 	stats  [5]atomic.Uint64 // the fields of Stats, floats as their bits
@@ -90,7 +90,8 @@ func (p *Processor) Set(cfg Config) {
 	p.config.Store(bits)
 }
 
-func (p *Processor) current() Config {
+// Config is what was set last.
+func (p *Processor) Config() Config {
 	b := p.config.Load()
 	return Config{b&1 != 0, b&2 != 0, b&4 != 0, b&8 != 0}
 }
@@ -98,7 +99,7 @@ func (p *Processor) current() Config {
 // Process works on one block in place. mic is what the microphone gave; far is what the speaker was given, the block
 // most recently handed to the device. It does not allocate.
 func (p *Processor) Process(mic, far []int16) {
-	cfg := p.current()
+	cfg := p.Config()
 	fading := cfg == Config{} // one more block, to end without a click
 	if fading {
 		if p.was == cfg {

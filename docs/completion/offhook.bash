@@ -45,7 +45,7 @@ _offhook() {
 		conversation.can) words='conversation= action='; compopt -o nospace 2>/dev/null ;;
 		call.dial) words='to= conversation= wait='; compopt -o nospace 2>/dev/null ;;
 		call.answer) words='call= wait='; compopt -o nospace 2>/dev/null ;;
-		call.decline) words='call= everywhere= wait='; compopt -o nospace 2>/dev/null ;;
+		call.decline) words='call= everywhere= message= wait='; compopt -o nospace 2>/dev/null ;;
 		call.forward) words='call= to= wait='; compopt -o nospace 2>/dev/null ;;
 		call.transfer) words='call= to= replaces= wait='; compopt -o nospace 2>/dev/null ;;
 		call.hangup) words='call= wait='; compopt -o nospace 2>/dev/null ;;
@@ -64,6 +64,7 @@ _offhook() {
 		park.history) words='limit='; compopt -o nospace 2>/dev/null ;;
 		park.note) words='orbit= note='; compopt -o nospace 2>/dev/null ;;
 		audio.select) words='capture= playback= ringers='; compopt -o nospace 2>/dev/null ;;
+		audio.processing) words='echo_cancellation= noise_suppression= auto_gain='; compopt -o nospace 2>/dev/null ;;
 		audio.test) words='playback='; compopt -o nospace 2>/dev/null ;;
 		toast.accept) words='toast= wait='; compopt -o nospace 2>/dev/null ;;
 		toast.decline) words='toast= everywhere= wait='; compopt -o nospace 2>/dev/null ;;
@@ -78,7 +79,7 @@ _offhook() {
 		contacts.import) words='file='; compopt -o nospace 2>/dev/null ;;
 		history.list) words='conversation= limit= before='; compopt -o nospace 2>/dev/null ;;
 		history.search) words='query= conversation= limit= before='; compopt -o nospace 2>/dev/null ;;
-		"") words='im.send im.compose conversation.list conversation.end conversation.can call.dial call.answer call.decline call.forward call.transfer call.hangup call.hold call.resume call.mute call.unmute call.dtmf call.conference call.leave call.stats call.record park.park park.retrieve park.list park.broadcast park.history park.service park.note audio.devices audio.select audio.levels audio.test toast.list toast.accept toast.decline toast.dismiss presence.set presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import history.list history.search status quit' ;;
+		"") words='im.send im.compose conversation.list conversation.end conversation.can call.dial call.answer call.decline call.forward call.transfer call.hangup call.hold call.resume call.mute call.unmute call.dtmf call.conference call.leave call.stats call.record park.park park.retrieve park.list park.broadcast park.history park.service park.note audio.devices audio.select audio.processing audio.levels audio.test toast.list toast.accept toast.decline toast.dismiss presence.set presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import history.list history.search status quit' ;;
 		esac
 	fi
 	[[ $cur == -* || -z $words ]] && words+=" $flags"

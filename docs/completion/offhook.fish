@@ -81,6 +81,7 @@ complete -c offhook -n '__fish_seen_subcommand_from ctl' -a park.service -d 'whe
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a park.note -d 'change the note of a call that you have parked'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a audio.devices -d 'microphones and speakers'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a audio.select -d 'choose microphone, speaker and ringers; without parameters tell which they are'
+complete -c offhook -n '__fish_seen_subcommand_from ctl' -a audio.processing -d 'what is done to the sound of the microphone; what is given is changed, until the program ends'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a audio.levels -d 'levels of microphone and speaker, in dB below full scale'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a audio.test -d 'play a test tone'
 complete -c offhook -n '__fish_seen_subcommand_from ctl' -a toast.list -d 'what is offered at the moment'

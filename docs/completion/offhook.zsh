@@ -77,7 +77,7 @@ _offhook_ctl() {
 		'--log=[Log file; the log never goes to the terminal.]:FILE:_files' \
 		'--log-level=[Least severe log entries\: debug, info, warn or error.]:LEVEL:(debug info warn error)' \
 		'--sip-trace=[Write every SIP message to FILE, without credentials.]:FILE:_files' \
-		'1:method:(im.send im.compose conversation.list conversation.end conversation.can call.dial call.answer call.decline call.forward call.transfer call.hangup call.hold call.resume call.mute call.unmute call.dtmf call.conference call.leave call.stats call.record park.park park.retrieve park.list park.broadcast park.history park.service park.note audio.devices audio.select audio.levels audio.test toast.list toast.accept toast.decline toast.dismiss presence.set presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import history.list history.search status quit)' \
+		'1:method:(im.send im.compose conversation.list conversation.end conversation.can call.dial call.answer call.decline call.forward call.transfer call.hangup call.hold call.resume call.mute call.unmute call.dtmf call.conference call.leave call.stats call.record park.park park.retrieve park.list park.broadcast park.history park.service park.note audio.devices audio.select audio.processing audio.levels audio.test toast.list toast.accept toast.decline toast.dismiss presence.set presence.input presence.get presence.watch presence.unwatch contacts.list contacts.add contacts.remove contacts.import history.list history.search status quit)' \
 		'*:parameter:'
 }
 

@@ -3,10 +3,12 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"offhook/audio/echo"
 	"offhook/internal/media"
 	"offhook/session"
 )
@@ -16,6 +18,11 @@ type Audio interface {
 	Devices(ctx context.Context) ([]media.Device, error)
 	Select(ctx context.Context, sel media.Selection) error
 	Selection() media.Selection
+	// Watch sends on changed, which has room for one, at once and when Devices would tell something else. It returns when ctx
+	// ends.
+	Watch(ctx context.Context, changed chan<- struct{})
+	Processing() echo.Config
+	SetProcessing(cfg echo.Config)
 	// Meter keeps the devices open for Levels until ctx ends, and returns then.
 	Meter(ctx context.Context) error
 	Levels() media.Levels
@@ -45,6 +52,15 @@ func audioCommands() []Command {
 				{Name: "ringer", Args: []Arg{{Param: "ringers", Show: "DEVICE", Kind: Speaker, List: true}}, Summary: "choose the speakers that ring"},
 			},
 			run: immediate(selectDevices),
+		}, {
+			Method:  "audio.processing",
+			Summary: "what is done to the sound of the microphone; what is given is changed, until the program ends",
+			Params: []Param{
+				{Name: "echo_cancellation", Type: Boolean, Help: "take the sound of the speaker out of it"},
+				{Name: "noise_suppression", Type: Boolean, Help: "take steady noise out of it"},
+				{Name: "auto_gain", Type: Boolean, Help: "bring it to an even level"},
+			},
+			run: immediate(process),
 		}, {
 			Method:  "audio.levels",
 			Summary: "levels of microphone and speaker, in dB below full scale",
@@ -92,6 +108,44 @@ func selectDevices(ctx context.Context, e *Env, p selectParams) (any, error) {
 		}
 	}
 	return e.Audio.Selection(), nil
+}
+
+// Processing is the result of audio.processing.
+type Processing struct {
+	Echo  bool `json:"echo_cancellation"`
+	Noise bool `json:"noise_suppression"`
+	Gain  bool `json:"auto_gain"`
+}
+
+// String says it to who has typed a command.
+func (p Processing) String() string {
+	word := map[bool]string{true: "on", false: "off"}
+	return fmt.Sprintf("echo cancellation %s, noise suppression %s, auto gain %s (until the program ends)", word[p.Echo], word[p.Noise], word[p.Gain])
+}
+
+// process switches what is given, and answers with what is on then.
+func process(_ context.Context, e *Env, p struct {
+	Echo  *bool `json:"echo_cancellation"`
+	Noise *bool `json:"noise_suppression"`
+	Gain  *bool `json:"auto_gain"`
+},
+) (any, error) {
+	if e.Audio == nil {
+		return nil, errNoAudio
+	}
+	e.processing.Lock() // of two who switch something else both get it
+	defer e.processing.Unlock()
+	was := e.Audio.Processing()
+	now := was
+	for _, s := range []struct{ stage, to *bool }{{&now.Echo, p.Echo}, {&now.Noise, p.Noise}, {&now.Gain, p.Gain}} {
+		if s.to != nil {
+			*s.stage = *s.to
+		}
+	}
+	if now != was {
+		e.Audio.SetProcessing(now)
+	}
+	return Processing{now.Echo, now.Noise, now.Gain}, nil
 }
 
 // levelsFor is how long the devices stay open for somebody who asked for levels: meters ask again and again.

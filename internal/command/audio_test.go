@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"offhook/audio/echo"
 	"offhook/internal/media"
 	"offhook/session"
 )
@@ -21,6 +22,7 @@ type fakeAudio struct {
 	metering  int // how often the devices were opened for meters
 	open      func() bool
 	listed    int
+	set       []echo.Config // all there have been
 }
 
 func (f *fakeAudio) Devices(context.Context) ([]media.Device, error) {
@@ -45,6 +47,17 @@ func (f *fakeAudio) Select(_ context.Context, sel media.Selection) error {
 	}
 	return nil
 }
+
+func (f *fakeAudio) Watch(context.Context, chan<- struct{}) {}
+
+func (f *fakeAudio) Processing() echo.Config {
+	if len(f.set) == 0 {
+		return echo.Config{Echo: true, Limiter: true}
+	}
+	return f.set[len(f.set)-1]
+}
+
+func (f *fakeAudio) SetProcessing(cfg echo.Config) { f.set = append(f.set, cfg) }
 
 func (f *fakeAudio) Selection() media.Selection { return f.selection }
 func (f *fakeAudio) Levels() media.Levels       { return media.Levels{Capture: -20.5, Playback: -127} }
@@ -103,6 +116,33 @@ func TestDevices(t *testing.T) {
 	}
 	if got := result(t, e, "audio.test", `{}`); got != "{}" {
 		t.Error(got)
+	}
+}
+
+// What is given is switched, the rest stays, also the limiter, which cannot be switched here.
+func TestProcessing(t *testing.T) {
+	e, f := newEnv(t), &fakeAudio{}
+	if _, err := e.Call(t.Context(), "audio.processing", nil); err == nil || !strings.Contains(err.Error(), "has no sound") {
+		t.Errorf("without sound: %v", err)
+	}
+	e.Audio = f
+	for _, step := range []struct{ params, result string }{
+		{`{}`, `{"echo_cancellation":true,"noise_suppression":false,"auto_gain":false}`},
+		{`{"echo_cancellation":true}`, `{"echo_cancellation":true,"noise_suppression":false,"auto_gain":false}`},
+		{`{"noise_suppression":true,"auto_gain":true}`, `{"echo_cancellation":true,"noise_suppression":true,"auto_gain":true}`},
+		{`{"echo_cancellation":false,"auto_gain":false}`, `{"echo_cancellation":false,"noise_suppression":true,"auto_gain":false}`},
+	} {
+		if got := result(t, e, "audio.processing", step.params); got != step.result {
+			t.Errorf("%s: %s", step.params, got)
+		}
+	}
+	want := []echo.Config{{Echo: true, Noise: true, Gain: true, Limiter: true}, {Noise: true, Limiter: true}}
+	if !slices.Equal(f.set, want) {
+		t.Errorf("set %+v", f.set)
+	}
+	var wrong *ParamError
+	if _, err := e.Call(t.Context(), "audio.processing", json.RawMessage(`{"auto_gain":"on"}`)); !errors.As(err, &wrong) {
+		t.Errorf("%v", err)
 	}
 }
 

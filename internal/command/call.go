@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,13 +38,13 @@ func callCommands() []Command {
 		}, {
 			Method:  "call.decline",
 			Summary: "refuse an incoming call here; other devices go on",
-			Params:  waitable(call, Param{Name: "everywhere", Type: Boolean, Help: "refuse it for all devices"}),
-			Forms: []Form{
-				{
-					Name: "decline", Focus: OnCall,
-					Args: []Arg{{Param: "everywhere", Show: "all", Kind: Choice, Choices: []string{"all"}, Optional: true}},
-				},
-			},
+			Params: waitable(call,
+				Param{Name: "everywhere", Type: Boolean, Help: "refuse it for all devices"},
+				Param{Name: "message", Type: String, Help: "refuse it for all devices, and send this to the caller"}),
+			Forms: []Form{{
+				Name: "decline", Focus: OnCall, Summary: "refuse an incoming call here, or on all devices, which a message to the caller does, too",
+				Args: []Arg{{Param: "message", Other: "everywhere", Show: "all|MESSAGE", Kind: Choice, Choices: []string{"all"}, Rest: true, Optional: true}},
+			}},
 			run: waiting(declineCall),
 		}, {
 			Method:  "call.forward",
@@ -182,13 +183,22 @@ func onCall(a among, do func(session.Call, context.Context) error) func(*Env, ca
 func declineCall(e *Env, p struct {
 	Call       string `json:"call"`
 	Everywhere bool   `json:"everywhere"`
+	Message    string `json:"message"`
 },
 ) (any, Operation, error) {
 	c, err := e.findCall(p.Call, ringing)
 	if err != nil {
 		return nil, nil, err
 	}
-	return refOf(c), func(ctx context.Context) (any, error) { return refOf(c), c.Decline(ctx, p.Everywhere) }, nil
+	message := strings.TrimSpace(p.Message)
+	return refOf(c), func(ctx context.Context) (any, error) {
+		err := c.Decline(ctx, p.Everywhere || message != "")
+		var gone *session.Error
+		if message != "" && (err == nil || errors.As(err, &gone) && gone.Kind == session.KindState) { // who has just given up wants to know, too
+			_, err = c.Conversation().Send(ctx, message)
+		}
+		return refOf(c), err
+	}, nil
 }
 
 func forward(e *Env, p struct {

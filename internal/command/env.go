@@ -38,6 +38,8 @@ type Env struct {
 	ops   sync.WaitGroup // operations that were not waited for
 	known knownDevices
 	lease lease
+	// processing is held while audio.processing reads and changes it.
+	processing sync.Mutex
 }
 
 // Call runs a method. args is anything that marshals to a JSON object of parameters, or nil; a json.RawMessage is taken

@@ -110,7 +110,7 @@ func (a Arg) sort(value any) (param string, as any) {
 	case a.Other == "":
 	case a.Kind == WhoOrCall && strings.HasPrefix(word, "#"):
 		return a.Other, word
-	case a.Kind != WhoOrCall && slices.Contains(a.Choices, word):
+	case a.Kind != WhoOrCall && slices.ContainsFunc(a.Choices, func(c string) bool { return strings.EqualFold(c, strings.TrimSpace(word)) }):
 		return a.Other, true
 	}
 	return a.Param, value

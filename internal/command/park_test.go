@@ -214,6 +214,38 @@ func TestParkIsRefusedInWords(t *testing.T) {
 	}
 }
 
+// A word that is nobody's name is told before anybody is written to, with what it may have been meant to be.
+func TestMisspeltRecipient(t *testing.T) {
+	e := newEnv(t)
+	if _, err := e.Contacts.Add(contacts.Contact{Name: "Dave", URI: "sip:dave@example.org", Groups: []string{"Support"}}); err != nil {
+		t.Fatal(err)
+	}
+	for who, want := range map[string]string{
+		"crol":   `"crol" (perhaps "Carol"); nobody`,
+		"BBO":    `"BBO" (perhaps "Bob Martin"); nobody`,
+		"martni": `"martni" (perhaps "Bob Martin"); nobody`,
+		"suport": `"suport" (perhaps "Support"); nobody`,
+	} {
+		params, _ := json.Marshal(map[string]any{"orbit": "701", "to": []string{"dave", who}})
+		_, err := e.Call(t.Context(), "park.broadcast", json.RawMessage(params))
+		var known *session.Error
+		if !errors.As(err, &known) || known.Kind != session.KindNotFound || !strings.Contains(err.Error(), "no contact, group or address is called "+want) {
+			t.Errorf("%s: %v", who, err)
+		}
+	}
+	if _, err := e.Endpoint.Conversation("karol"); err != nil {
+		t.Fatal(err)
+	}
+	to := []string{"karol", "zacharia", "bob", "DAVE", "support", "+41 44 555 12 34", "crol@example.org", "sip:x@example.org"}
+	if got, err := e.recipients(to); err != nil || len(got) != 7 {
+		t.Errorf("%v, %v", got, err)
+	}
+	e.Contacts, _ = contacts.Open("") // who has no list has only users
+	if got, err := e.recipients([]string{"crol"}); err != nil || len(got) != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 // A group that is called as a contact is nobody in particular.
 func TestGroupOrContact(t *testing.T) {
 	e := newEnv(t)
@@ -240,4 +272,41 @@ func TestParkWithoutWaiting(t *testing.T) {
 	}
 	_ = e.Endpoint.Close(context.Background())
 	e.Wait()
+}
+
+// Who calls is told why nobody answers, and so is who gives up at that moment.
+func TestDeclineWithWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		x := o.carol.Device(0).Dial(o.bob)
+		o.bob.Device(0).ExpectCall("carol")
+		var ref callRef
+		o.line("/decline Five minutes, please", &ref)
+		var declined *session.Error
+		if err := x.Wait(); !errors.As(err, &declined) || declined.Kind != session.KindDeclined || declined.Code != 603 {
+			t.Errorf("carol: %v", err)
+		}
+		o.carol.Device(0).ExpectMessage("bob", "Five minutes, please")
+
+		x = o.carol.Device(0).Dial(o.bob) // and gives up at the same moment
+		call := o.bob.Device(0).ExpectCall("carol")
+		inv, err := ParseLine("/decline Later", Place{Call: call.ID()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := Find(inv.Command.Method)
+		_, operation, err := c.run(t.Context(), o.env, params{command: c, fields: map[string]json.RawMessage{
+			"call": json.RawMessage(`"` + call.ID() + `"`), "message": json.RawMessage(`"Later"`),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.GiveUp()
+		_ = x.Wait()
+		o.w.Settle()
+		if _, err := operation(t.Context()); err != nil {
+			t.Errorf("the words of one who was too late: %v", err)
+		}
+		o.carol.Device(0).ExpectMessage("bob", "Later")
+	})
 }

@@ -72,7 +72,7 @@ func (e *Env) recipients(to []string) ([]string, error) {
 		case errors.Is(err, contacts.ErrAmbiguous):
 			return nil, err
 		case err != nil:
-			nobody = append(nobody, strconv.Quote(who))
+			nobody = append(nobody, strconv.Quote(who)+e.perhaps(who))
 		}
 		for _, uri := range found {
 			if key := addressKey(uri); !seen[key] {
@@ -115,6 +115,9 @@ func (e *Env) everybody(who string) ([]string, error) {
 	}
 	if members == nil {
 		uri, err := e.resolve(who)
+		if err == nil && !e.meant(who, uri) {
+			err = contacts.ErrUnknown
+		}
 		return []string{uri}, err
 	}
 	if c, err := e.Contacts.Find(who); err == nil {

@@ -48,7 +48,12 @@ func windowCommands() []Command {
 		window("go to a window by number or name, or next and previous", Form{Name: "win", Args: []Arg{
 			{Param: "window", Show: "N|NAME|next|+1|-1", Kind: Who},
 		}}),
-		window("choose microphone, speaker and ringers, and see their levels", Form{Name: "device", Aliases: []string{"devices"}}),
+		window("choose microphone, speaker and ringers, see their levels; or switch what is done to the microphone's sound", Form{
+			Name: "device", Aliases: []string{"devices"}, Args: []Arg{
+				{Param: "stage", Show: "echo|noise|gain", Kind: Choice, Choices: []string{"echo", "noise", "gain"}, Optional: true},
+				{Param: "switch", Show: "on|off", Kind: Choice, Choices: []string{"on", "off"}, Optional: true},
+			},
+		}),
 		window("the contact list", Form{Name: "contacts"}),
 		window("go to the first unread line", Form{Name: "unread"}),
 		window("the log of this session", Form{Name: "log"}),

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"offhook/audio/echo"
 	"offhook/internal/config"
 	"offhook/internal/headless"
 	"offhook/internal/media"
@@ -29,6 +30,8 @@ type silentSound struct {
 	runs    bool            // Guarded by mu.
 	closed  bool            // Guarded by mu.
 	health  func(session.HealthChanged)
+
+	processing echo.Config // Guarded by mu.
 }
 
 func (s *silentSound) Open(_ context.Context, o media.Options) (media.Stream, error) {
@@ -53,6 +56,20 @@ func (s *silentSound) Devices(context.Context) ([]media.Device, error) {
 
 func (s *silentSound) Select(context.Context, media.Selection) error {
 	return errors.New("no such device")
+}
+
+func (s *silentSound) Watch(ctx context.Context, _ chan<- struct{}) { <-ctx.Done() }
+
+func (s *silentSound) Processing() echo.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.processing
+}
+
+func (s *silentSound) SetProcessing(cfg echo.Config) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.processing = cfg
 }
 
 func (s *silentSound) Selection() media.Selection         { return media.Selection{Capture: "m1"} }
@@ -278,6 +295,25 @@ func TestDialDeclined(t *testing.T) {
 		t.Errorf("cancelled: %v", e)
 	}
 	bob.event("toast.closed", object{"toast": toast["toast"], "reason": "missed"})
+}
+
+// A client switches what is done to the sound of the microphone.
+func TestProcessing(t *testing.T) {
+	p, sound := startWithSound(t, settings("alice", ""))
+	for id, c := range []struct {
+		params   string
+		echo, ok bool
+	}{{`{}`, false, true}, {`{"echo_cancellation":true}`, true, true}, {`{"limiter":true}`, true, false}} {
+		p.send(`{"id":%d,"method":"audio.processing","params":%s}`, id, c.params)
+		answer := p.response(float64(id))
+		result, ok := answer["result"].(object)
+		if ok != c.ok || ok && (result["echo_cancellation"] != c.echo || len(result) != 3) {
+			t.Errorf("%s: %v", c.params, answer)
+		}
+		if got := sound.Processing().Echo; got != c.echo {
+			t.Errorf("%s: echo cancellation is %v", c.params, got)
+		}
+	}
 }
 
 // Sound that cannot be is no reason to have half an instance.

@@ -138,9 +138,7 @@ func (p *phone) kinds() []device.TroubleKind {
 	defer p.mu.Unlock()
 	var kinds []device.TroubleKind
 	for _, x := range p.told {
-		if x.Kind != device.Changed {
-			kinds = append(kinds, x.Kind)
-		}
+		kinds = append(kinds, x.Kind)
 	}
 	p.told = nil
 	slices.Sort(kinds)
