@@ -146,6 +146,7 @@ func TestMusicIsHeardAsItIs(t *testing.T) {
 			if err := p.line.Play(nil); err != nil {
 				t.Fatal(err)
 			}
+			synctest.Wait() // one may be under way
 			p.packets()
 			time.Sleep(time.Second)
 			if n := len(p.packets()); n != 0 {
