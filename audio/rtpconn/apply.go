@@ -32,6 +32,7 @@ func (c *Conn) Apply(a sdp.Agreement) error {
 	c.routeLocked(a, moved, now)
 	c.reports.greet = a.Direction&sdp.Sending == 0 && (moved || old&sdp.Sending != 0)
 	c.agreement, c.agreed, c.since = a, true, now
+	c.doubtful = a.Protection.Existing && a.Protection.Active && a.Direction&sdp.Receiving != 0 && !a.Silent
 	c.formats = formatsOf(a)
 	c.in.first = true
 	c.in.last = now
@@ -86,13 +87,14 @@ func (c *Conn) keySDESLocked(p sdp.Protection, moved bool) error {
 		return err
 	}
 	c.dropLinkLocked()
-	return c.installLocked(m, moved || c.keys.method != sdp.SDES)
+	return c.installLocked(m, moved || c.keys.method != sdp.SDES, false)
 }
 
 // installLocked makes the contexts of SRTP and tells of it. Rollover counters go on when only the keys change (RFC 3711
 // §3.3.1). afresh: whoever is at the other end now cannot know ours. If it is above zero then, our stream begins anew
 // under another SSRC rather than with a lower counter, which could use an index twice under one key (RFC 3711 §9.1).
-func (c *Conn) installLocked(m material, afresh bool) error {
+// patience: it may not have these keys yet, but has the former ones.
+func (c *Conn) installLocked(m material, afresh, patience bool) error {
 	if !c.keys.keepsLocal(m) && (afresh || c.keys.out == nil) && c.out.index>>16 > 0 {
 		c.reports.farewell = c.out.ssrc
 		c.out.renew()
@@ -105,7 +107,7 @@ func (c *Conn) installLocked(m material, afresh bool) error {
 		}
 	}
 	kept := c.keys.keepsLocal(m)
-	if err := c.keys.install(m, n, c.now()); err != nil {
+	if err := c.keys.install(m, n, patience, c.now()); err != nil {
 		return err
 	}
 	if !kept {
@@ -117,13 +119,20 @@ func (c *Conn) installLocked(m material, afresh bool) error {
 
 // keyDTLSLocked keeps an association with the same peer, else it has Run begin another one. A new one is due when the
 // fingerprint or the transport changes (RFC 5763 §6.6). Whether the side that begins has changed does not matter then:
-// many offer actpass in every offer and mean no handshake by it.
+// many offer actpass in every offer and mean no handshake by it. Where the same peer asks for another association, the one
+// in force stays until that is complete.
 func (c *Conn) keyDTLSLocked(p sdp.Protection, moved bool) error {
 	if c.cfg.Certificate == nil || len(p.Fingerprints) == 0 {
 		return ErrCertificate
 	}
 	old := c.link
 	if old != nil && !old.failed && !moved && slices.Equal(old.fingerprints, p.Fingerprints) {
+		if c.renewal != nil && c.renewal.active != p.Active {
+			c.dropRenewalLocked()
+		}
+		if p.Renew && p.Active {
+			c.renewLocked(p)
+		}
 		return nil
 	}
 	early := c.early
@@ -139,6 +148,7 @@ func (c *Conn) keyDTLSLocked(p sdp.Protection, moved bool) error {
 
 // dropLinkLocked ends the DTLS association in force.
 func (c *Conn) dropLinkLocked() {
+	c.dropRenewalLocked()
 	if c.link != nil {
 		c.link.cancel()
 		c.link = nil

@@ -18,7 +18,8 @@
 // another one move the target. Media with keys may move it at any time.
 //
 // Keys come from the agreement (SDES, RFC 4568) or from a DTLS handshake on the same port (RFC 5763, RFC 5764). The
-// handshake goes on behind Apply, and while it does nothing leaves and nothing enters in clear.
+// handshake goes on behind Apply, and while it does nothing leaves and nothing enters in clear. When the peer begins
+// another one later, or asks for it, the former keys stay in force until that is complete.
 //
 // Every five seconds or so a compound RTCP packet tells the peer what arrived (RFC 3550 §6.4) and how it sounds (RFC 3611);
 // what the peer tells in return gives the round-trip time and, with the E-model of ITU-T G.107, an estimate of quality.
@@ -95,6 +96,9 @@ type Conn struct {
 	reports   schedule          // Guarded by mu; when RTCP is due.
 	early     []datagram        // Guarded by mu; DTLS that came before the first agreement.
 	link      *association      // Guarded by mu; the DTLS association; nil without.
+	renewal   *association      // Guarded by mu; the one that is to take its place; nil without.
+	renewable time.Duration     // Guarded by mu; before, no other ClientHello begins one.
+	doubtful  bool              // Guarded by mu; the peer may have forgotten the association.
 	events    []media.Event     // Guarded by mu; to be told by Run.
 	sound     Playout           // Guarded by mu; what the jitter buffer said last.
 	heard     window            // Guarded by mu; what it made of the packets.
@@ -207,6 +211,7 @@ func (c *Conn) Close() error {
 		c.mu.Lock()
 		link := c.link
 		c.link = nil
+		c.dropRenewalLocked()
 		if len(c.logged) > 0 {
 			c.log.Info("media packets were rejected", "why", c.logged)
 		}

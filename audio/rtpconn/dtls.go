@@ -41,9 +41,11 @@ type association struct {
 	ctx          context.Context
 	cancel       context.CancelFunc
 	pipe         *pipe
+	renews       bool // it is to take the place of another one
 
 	started bool // Owned by Run.
 	failed  bool // Guarded by conn.mu.
+	proved  bool // Guarded by conn.mu; the ClientHello that began the renewal has come again.
 
 	mu      sync.Mutex
 	peer    netip.AddrPort   // Guarded by mu; who shakes hands with us; not valid: nobody yet.
@@ -51,6 +53,8 @@ type association struct {
 	restart func()           // Guarded by mu; ends the attempt under way.
 	again   bool             // Guarded by mu; it was ended, and the next may begin at once.
 	live    *dtls.Conn       // Guarded by mu.
+	hello   hello            // Guarded by mu; of the peer, that the handshake began with.
+	retired bool             // Guarded by mu; nothing is sent any more.
 }
 
 func newAssociation(c *Conn, p sdp.Protection) *association {
@@ -64,6 +68,9 @@ func newAssociation(c *Conn, p sdp.Protection) *association {
 // that answers begins its handshake at once, and may be faster than the answer.
 func (c *Conn) acceptDTLSLocked(from netip.AddrPort, b []byte) string {
 	if c.link != nil {
+		if taken, why := c.acceptRenewalLocked(from, b); taken {
+			return why
+		}
 		return c.link.accept(from, c.path, b)
 	}
 	if c.agreed || c.cfg.Certificate == nil {
@@ -105,6 +112,9 @@ func (a *association) accept(from netip.AddrPort, p path, b []byte) string {
 		}
 		a.peer = from
 	}
+	if h, ok := helloOf(b); ok && a.live == nil {
+		a.hello = h
+	}
 	a.pipe.deliver(b)
 	return ""
 }
@@ -120,8 +130,11 @@ func (a *association) deliver(from netip.AddrPort, b []byte) {
 // write sends a record to whom we shake hands with, else to where the media go.
 func (a *association) write(b []byte) error {
 	a.mu.Lock()
-	to := a.peer
+	to, retired := a.peer, a.retired
 	a.mu.Unlock()
+	if retired {
+		return nil
+	}
 	if !to.IsValid() {
 		a.conn.mu.Lock()
 		to = a.conn.path.current
@@ -136,18 +149,20 @@ func (a *association) write(b []byte) error {
 // handshakes starts what Apply has asked for. It is called by Run.
 func (c *Conn) handshakes(ctx context.Context, group *sync.WaitGroup) {
 	c.mu.Lock()
-	a := c.link
+	wanted := [...]*association{c.link, c.renewal}
 	c.mu.Unlock()
-	if a == nil || a.started {
-		return
+	for _, a := range wanted {
+		if a == nil || a.started {
+			continue
+		}
+		a.started = true
+		group.Go(func() {
+			defer a.cancel()
+			stop := context.AfterFunc(ctx, a.cancel)
+			defer stop()
+			a.run()
+		})
 	}
-	a.started = true
-	group.Go(func() {
-		defer a.cancel()
-		stop := context.AfterFunc(ctx, a.cancel)
-		defer stop()
-		a.run()
-	})
 }
 
 // run shakes hands, puts the keys into force and stays to answer retransmissions (RFC 6347 §4.2.4) until the end.
@@ -188,8 +203,11 @@ func (a *association) agree(ctx context.Context) (*dtls.Conn, error) {
 		if err == nil {
 			return conn, nil
 		}
-		if errors.Is(err, errFingerprint) && !a.banish() {
+		if errors.Is(err, errFingerprint) && !a.renews && !a.banish() {
 			return nil, errFingerprint
+		}
+		if a.renews && !a.active {
+			return nil, err // the next one begins with another ClientHello
 		}
 		if ctx.Err() == nil || last == nil {
 			last = err
@@ -235,7 +253,11 @@ func (a *association) banish() bool {
 // attempt is one handshake (RFC 5763 §5): both sides show certificates, which are checked against the fingerprints and
 // nothing else.
 func (a *association) attempt(ctx context.Context) (*dtls.Conn, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	limit := handshakeTime
+	if a.renews {
+		limit = renewalTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	a.mu.Lock()
 	a.restart = cancel
@@ -319,11 +341,15 @@ func (a *association) engage(conn *dtls.Conn, m material) error {
 	c := a.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.link != a {
+	if c.link != a && c.renewal != a {
 		return nil
 	}
-	if err := c.installLocked(m, true); err != nil {
+	// The server is the last to speak in a handshake, and does not know whether it has been heard.
+	if err := c.installLocked(m, true, a.renews && !a.active); err != nil {
 		return err
+	}
+	if c.renewal == a {
+		c.replaceLocked()
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -335,13 +361,20 @@ func (a *association) engage(conn *dtls.Conn, m material) error {
 	return nil
 }
 
-// fail tells that there will be no media (RFC 8643 §3).
+// fail tells that there will be no media (RFC 8643 §3). Where a renewal fails, they go on as they did.
 func (a *association) fail(err error) {
 	c := a.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.failed = true
-	if c.link == a {
+	if a.renews {
+		c.log.Info("another DTLS handshake failed; the keys stay", "err", err)
+		a.cancel()
+	}
+	switch a {
+	case c.renewal:
+		c.renewal = nil
+	case c.link:
 		c.tellLocked(media.Event{Kind: media.SecurityFailed, Text: "DTLS handshake failed", Err: err})
 	}
 }

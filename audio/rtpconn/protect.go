@@ -42,8 +42,10 @@ func suiteOf(profile srtp.ProtectionProfile) string {
 }
 
 const (
-	replayWindow = 128             // packets; RFC 3711 §3.3.2 asks for 64 at least
-	keyOverlap   = 3 * time.Second // how long packets under the former key are still on the way
+	replayWindow = 128                    // packets; RFC 3711 §3.3.2 asks for 64 at least
+	keyOverlap   = 3 * time.Second        // how long the peer may still send under the former key
+	keyPatience  = 200 * time.Millisecond // how long it has to be silent under the former key to be taken for using the new one
+	keyOvertaken = 200 * time.Millisecond // how long its packets are still on the way when it does not any more
 )
 
 var errNoKeys = errors.New("rtpconn: no keys yet")
@@ -57,6 +59,10 @@ type protection struct {
 	mki    []byte
 
 	out *srtp.Context
+	// latent is of new keys that the peer may not have yet, and takes the place of out when it shows that it has them, or when
+	// nothing comes under the former ones any more.
+	latent    *srtp.Context
+	latentEnd time.Duration
 	// in has the contexts that may fit what arrives, the likeliest first: the rollover counter is not transmitted, and
 	// after new keys implementations differ in whether it goes on (RFC 3711 §3.3.1) or starts over. The first that
 	// authenticates a packet stays alone.
@@ -115,6 +121,8 @@ func (p *protection) open(now time.Duration, decrypt func(*srtp.Context) ([]byte
 			if len(p.in) > 1 {
 				p.in = p.in[i : i+1 : i+1]
 			}
+			p.formerEnd = min(p.formerEnd, now+keyOvertaken)
+			p.unfold()
 			return b, nil
 		}
 		if first == nil {
@@ -125,10 +133,31 @@ func (p *protection) open(now time.Duration, decrypt func(*srtp.Context) ([]byte
 		if now >= p.formerEnd {
 			p.former = nil
 		} else if b, err := decrypt(p.former); err == nil {
+			if p.latent != nil {
+				p.formerEnd, p.latentEnd = now+keyOverlap, now+keyPatience
+			}
 			return b, nil
 		}
 	}
 	return nil, first
+}
+
+// unfold puts the new keys into force for what we send.
+func (p *protection) unfold() {
+	if p.latent != nil {
+		p.out, p.latent = p.latent, nil
+	}
+}
+
+// settle does so when time is over, and returns when to look again.
+func (p *protection) settle(now time.Duration) time.Duration {
+	if now >= p.latentEnd {
+		p.unfold()
+	}
+	if p.latent == nil {
+		return now + time.Hour
+	}
+	return p.latentEnd
 }
 
 // numbers are what SRTP has to know about the streams when keys are installed.
@@ -178,9 +207,9 @@ func (p *protection) keepsRemote(m material) bool {
 	return len(p.in) > 0 && p.suite == m.suite && bytes.Equal(p.remote, m.remote) && bytes.Equal(p.mki, m.mki)
 }
 
-// install makes the contexts for new keys. Those of a direction whose key stays are kept, with their counters. On an
-// error nothing has changed.
-func (p *protection) install(m material, n numbers, now time.Duration) error {
+// install makes the contexts for new keys. Those of a direction whose key stays are kept, with their counters. With patience
+// what we send stays under the former key until the peer has the new one. On an error nothing has changed.
+func (p *protection) install(m material, n numbers, patience bool, now time.Duration) error {
 	profile, ok := profileOf(m.suite)
 	if !ok {
 		return ErrSuite
@@ -194,7 +223,10 @@ func (p *protection) install(m material, n numbers, now time.Duration) error {
 		}
 		out.SetROC(n.ssrc, n.roc)
 		out.SetIndex(n.ssrc, n.control)
-		next.out = out
+		next.out, next.latent = out, nil
+		if patience && p.out != nil {
+			next.out, next.latent, next.latentEnd = p.out, out, now+keyPatience
+		}
 	}
 	if !p.keepsRemote(m) {
 		next.in = nil
@@ -208,7 +240,10 @@ func (p *protection) install(m material, n numbers, now time.Duration) error {
 			}
 			next.in = append(next.in, in)
 		}
-		if len(p.in) > 0 {
+		switch {
+		case p.latent != nil: // nothing has come under the keys of p.in
+			next.formerEnd = now + keyOverlap
+		case len(p.in) > 0:
 			next.former, next.formerEnd = p.in[0], now+keyOverlap
 		}
 	}

@@ -57,7 +57,7 @@ func (c *Conn) housekeep() time.Duration {
 		c.reports.due = now + jittered(reportInterval)
 		c.sendReportLocked(c.compoundLocked(now, false))
 	}
-	return max(min(c.reports.due, c.idleAtLocked())-now, time.Millisecond)
+	return max(min(c.reports.due, c.idleAtLocked(), c.doubtLocked(now), c.keys.settle(now))-now, time.Millisecond)
 }
 
 // idleAtLocked is when a keep-alive is due because we have not sent media for a while. With mux the reports keep the way

@@ -96,6 +96,12 @@ type Protection struct {
 	// DTLS
 	Active       bool     // we begin the handshake (RFC 5763 §5)
 	Fingerprints []string // of their certificate, "sha-256 AB:CD:…"
+	Association  string   // what they call the association (RFC 8842 §4); "" without
+	// Renew is set when they ask for another association with the same certificates in the place of the one in force. It
+	// goes on until the other one is complete.
+	Renew bool
+	// Existing is set when they say that the association in force stays. Some say so when they have forgotten it.
+	Existing bool
 }
 
 // Agreement is what offer and answer have agreed for the audio of a dialog.

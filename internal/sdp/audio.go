@@ -33,6 +33,8 @@ type audio struct {
 	cryptos         []crypto
 	fingerprints    []string
 	setup           string
+	connection      string // "new" or "existing"; "" without
+	association     string // RFC 8842 §4
 }
 
 // isAudio reports whether the line is audio that is open.
@@ -82,6 +84,12 @@ func readAudio(s Session, i int) (audio, error) {
 		setup, _ = session.Attribute("setup") // RFC 4145 §4
 	}
 	a.setup = strings.ToLower(setup)
+	a.connection, ok = m.Attribute("connection")
+	if !ok {
+		a.connection, _ = session.Attribute("connection") // RFC 4145 §5
+	}
+	a.connection = strings.ToLower(a.connection)
+	a.association, _ = m.Attribute("tls-id")
 	addr := m.Addr
 	if !addr.IsValid() {
 		addr = s.Addr

@@ -94,7 +94,7 @@ func (n *Negotiation) promised(a audio, p promise) (Protection, error) {
 		if !ok {
 			return Protection{}, fmt.Errorf("%w: they do not say who begins (setup:%s)", ErrEncryption, printable(a.setup))
 		}
-		return Protection{Method: DTLS, Active: active, Fingerprints: a.fingerprints}, nil
+		return n.dtls(a, active), nil
 	case p.required:
 		return Protection{}, fmt.Errorf("%w: they answered without", ErrEncryption)
 	case a.secure:
@@ -166,8 +166,7 @@ func (n *Negotiation) protectDTLS(a audio) (Protection, []Attribute, bool) {
 	if active {
 		setup = "active"
 	}
-	return Protection{Method: DTLS, Active: active, Fingerprints: a.fingerprints},
-		[]Attribute{{"fingerprint", n.local.Fingerprint}, {"setup", setup}}, true
+	return n.dtls(a, active), []Attribute{{"fingerprint", n.local.Fingerprint}, {"setup", setup}}, true
 }
 
 // protectSDES takes the first of their keys. Ours stays while theirs does; a new one of theirs may mean that another
@@ -188,6 +187,19 @@ func (n *Negotiation) protectSDES(a audio) (Protection, []Attribute, bool) {
 	s, _ := suiteNamed(theirs.suite)
 	ours := crypto{tag: theirs.tag, suite: theirs.suite, key: newKey(s)}
 	return sdes(s.name, ours.key, theirs), []Attribute{ours.attribute()}, true
+}
+
+// dtls is what follows from their side of an agreement on DTLS. Another association is asked for by another name of it
+// (RFC 8842 §4), or by connection:new (RFC 4145 §5). RFC 5763 §5 does not want the attribute and we do not say it; but
+// Asterisk does, and waits for a handshake then.
+func (n *Negotiation) dtls(a audio, active bool) Protection {
+	p := Protection{Method: DTLS, Active: active, Fingerprints: a.fingerprints, Association: a.association}
+	if n.uses(DTLS) {
+		was := n.current.Protection.Association
+		p.Existing = a.connection == "existing"
+		p.Renew = a.connection == "new" || was != "" && a.association != "" && a.association != was
+	}
+	return p
 }
 
 // role says whether we begin the handshake. While both certificates stay, so do the association and its roles (RFC 8842

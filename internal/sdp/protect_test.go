@@ -296,6 +296,53 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// Another association is asked for by a=connection (RFC 4145 §5) or by another tls-id (RFC 8842 §4), where there is one.
+func TestAnotherAssociation(t *testing.T) {
+	dtls := func(more ...string) []string {
+		return append([]string{"m=audio 5000 UDP/TLS/RTP/SAVP 0", "a=fingerprint:" + printB}, more...)
+	}
+	n, _, first := answer(t, here(), theirs(dtls("a=setup:active", "a=connection:new", "a=tls-id:one")...), Both)
+	if first.Protection.Renew {
+		t.Error("the first association is another one")
+	}
+	for _, tt := range []struct {
+		connection, association string
+		renew                   bool
+	}{
+		{"", "", false},
+		{"a=connection:existing", "", false},
+		{"a=connection:new", "", true},
+		{"a=connection:NEW", "", true},
+		{"", "a=tls-id:two", false},
+		{"", "a=tls-id:two", false},
+		{"", "a=tls-id:three", true},
+		{"", "a=tls-id:three", false},
+	} {
+		more := []string{"a=setup:passive"}
+		for _, a := range []string{tt.connection, tt.association} {
+			if a != "" {
+				more = append(more, a)
+			}
+		}
+		said, g, err := n.Answer(theirs(dtls(more...)...), Both)
+		if err != nil || g.Protection.Renew != tt.renew || g.Protection.Existing != strings.HasSuffix(tt.connection, "existing") || !g.Protection.Active || strings.Contains(string(said), "connection:") {
+			t.Errorf("offer %q: %+v %v", more, g.Protection, err)
+		}
+		offer := n.Clone()
+		if _, err := offer.Offer(Both); err != nil {
+			t.Fatal(err)
+		}
+		g, err = offer.Accept(theirs(dtls(more...)...))
+		if want := tt.connection != "" && tt.renew; err != nil || g.Protection.Renew != want || !g.Protection.Active {
+			t.Errorf("answer %q: %+v %v", more, g.Protection, err)
+		}
+	}
+	session := lines("v=0", "c=IN IP4 198.51.100.1", "a=connection:new", "a=setup:active", "a=fingerprint:"+printB, "m=audio 5000 UDP/TLS/RTP/SAVP 0")
+	if _, g, err := n.Answer(session, Both); err != nil || !g.Protection.Renew || g.Protection.Active {
+		t.Errorf("what a line inherits: %+v %v", g.Protection, err)
+	}
+}
+
 // Keys never print.
 func TestKeysDoNotPrint(t *testing.T) {
 	_, _, g := answer(t, here(), theirs("m=audio 5000 RTP/SAVP 0", cryptoSHA), Both)
