@@ -47,6 +47,7 @@ func startAsterisk(t *testing.T, files map[string]string) (host string) {
 	for theirs, ours := range map[string]string{"ulaw": "pcmu", "alaw": "pcma", "g722": "g722", "opus": "opus"} {
 		phones.WriteString(endpoint(ours+"-none", theirs, ""))
 		phones.WriteString(endpoint(ours+"-sdes", theirs, "media_encryption=sdes"))
+		phones.WriteString(endpoint(ours+"-dtls", theirs, "media_encryption=dtls\ndtls_auto_generate_cert=yes\ndtls_verify=fingerprint\ndtls_setup=actpass\nmedia_address=HOST\nbind_rtp_to_media_address=yes\n"))
 	}
 	texts := map[string]string{
 		"asterisk.conf": fmt.Sprintf("[directories]\nastetcdir => %[1]s\nastmoddir => %[2]s\nastvarlibdir => %[1]s/var\nastdbdir => %[1]s/var\nastkeydir => %[1]s/var\n"+
@@ -108,8 +109,9 @@ func omit(modules ...string) string {
 func TestAsterisk(t *testing.T) {
 	host := startAsterisk(t, nil)
 	for _, codec := range []string{"pcmu", "pcma", "g722", "opus"} {
-		for security, policy := range map[string]string{"none": "opportunistic", "sdes": "required"} {
-			t.Run(codec+" "+security, func(t *testing.T) {
+		for _, how := range [][2]string{{"none", "opportunistic"}, {"sdes", "required"}, {"dtls", "opportunistic"}, {"dtls", "required"}} {
+			security, policy := how[0], how[1]
+			t.Run(codec+" "+security+" "+policy, func(t *testing.T) {
 				t.Parallel()
 				ours := newEndpoint(t, codec+"-"+security, "--codecs", codec, "--srtp", policy)
 				call := ours.do("call.dial", "to", "sip:600@"+host)["call"]
@@ -142,4 +144,56 @@ func TestAsterisk(t *testing.T) {
 		time.Sleep(aMoment) // wall clock: this is recorded
 		expectEnd(t, "offhook", ours.heard, asteriskHz)
 	})
+}
+
+// TestAsteriskInsistsOnDTLS lets two of ours call each other through an Asterisk that takes UDP/TLS/RTP/SAVP alone: it
+// calls one with it, and the other one has to find that out. It refuses RTP/SAVP; RTP/AVP with keys it answers, with a line
+// that is declined.
+func TestAsteriskInsistsOnDTLS(t *testing.T) {
+	for policy, invites := range map[string]int{"opportunistic": 1, "required": 2} {
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			bob := newEndpoint(t, "pcmu-dtls", "--codecs", "pcmu", "--srtp", policy, "--answer", "auto", "--mic", fmt.Sprint("tone:", voices["bob"]))
+			host := startAsterisk(t, map[string]string{
+				"extensions.conf": "[all]\nexten => 601,1,Answer()\n same => n,Milliwatt()\nexten => 603,1,Dial(PJSIP/pcmu-dtls/" + bob.uri + ")\n",
+			})
+			mary := newEndpoint(t, "pcmu-dtls", "--codecs", "pcmu", "--srtp", policy, "--mic", fmt.Sprint("tone:", voices["mary"]))
+			call := mary.do("call.dial", "to", "sip:601@"+host)["call"]
+			mary.event("call.media", "codec", "pcmu", "security", "dtls")
+			time.Sleep(aMoment) // wall clock: this is recorded
+			expectEnd(t, "mary", mary.heard, asteriskHz)
+			mary.do("call.hold", "call", call)
+			mary.event("call.hold", "hold", "local")
+			mary.do("call.resume", "call", call)
+			time.Sleep(aMoment) // wall clock: this is recorded
+			expectEnd(t, "mary after hold", mary.heard, asteriskHz)
+			mary.do("call.hangup", "call", call)
+
+			call = mary.do("call.dial", "to", "sip:603@"+host)["call"]
+			time.Sleep(aMoment) // wall clock: this is recorded
+			expectEnd(t, "mary", mary.heard, voices["bob"])
+			expectEnd(t, "bob", bob.heard, voices["mary"])
+			theirs := bob.event("call.state", "kind", "audio", "state", "Established")["call"]
+			// After each offer Asterisk forgets its association: it shakes hands with mary again, and waits until bob does.
+			for _, p := range []struct {
+				e    *endpoint
+				call any
+			}{{mary, call}, {bob, theirs}, {mary, call}, {bob, theirs}} {
+				p.e.do("call.hold", "call", p.call)
+				time.Sleep(time.Second) // wall clock: longer than Asterisk needs to begin another handshake
+				p.e.do("call.resume", "call", p.call)
+				time.Sleep(aMoment) // wall clock: this is recorded
+				expectEnd(t, "mary after hold", mary.heard, voices["bob"])
+				expectEnd(t, "bob after hold", bob.heard, voices["mary"])
+			}
+			mary.do("call.hangup", "call", call)
+			if _, ended := bob.seek(patience, "call.state", "state", "Terminated", "reason", "the other side hung up"); !ended {
+				t.Error("bob is not told of the end")
+			}
+			trace, err := os.ReadFile(mary.trace)
+			if n := strings.Count(string(trace), "\nINVITE sip:603@"); err != nil || n != invites {
+				t.Errorf("%d INVITEs, %v", n, err)
+			}
+		})
+	}
 }

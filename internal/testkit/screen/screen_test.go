@@ -62,17 +62,19 @@ func TestSVG(t *testing.T) {
 	golden.Check(t, "screen.svg", svg)
 }
 
-// TestPicture keeps the README's picture what the captured screen says. The capture is of the running program:
+// TestPictures keeps the README's pictures what the captured screens say. A capture is of the running program:
 //
 //	tmux new-session -d -s demo -x 100 -y 26 'offhook demo'
 //	tmux capture-pane -e -p -N -t demo > internal/testkit/screen/testdata/demo.ansi
-func TestPicture(t *testing.T) {
-	capture, err := os.ReadFile(filepath.Join("testdata", "demo.ansi"))
-	if err != nil {
-		t.Fatal(err)
+func TestPictures(t *testing.T) {
+	for captured, picture := range map[string]string{"demo.ansi": "screen.svg", "parking.ansi": "parking.svg"} {
+		capture, err := os.ReadFile(filepath.Join("testdata", captured))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(string(capture), "\n"), "\n")
+		term := FromANSI(string(capture), 100, len(lines))
+		golden.CheckFile(t, filepath.Join("..", "..", "..", "docs", picture), term.SVG("offhook demo"))
+		term.Close()
 	}
-	lines := strings.Split(strings.TrimSuffix(string(capture), "\n"), "\n")
-	term := FromANSI(string(capture), 100, len(lines))
-	defer term.Close()
-	golden.CheckFile(t, filepath.Join("..", "..", "..", "docs", "screen.svg"), term.SVG("offhook demo"))
 }
