@@ -268,8 +268,11 @@ func (e *Endpoint) Close(ctx context.Context) error {
 	if !within(ctx, e.ops.Wait) {
 		left = refuse("close", "", KindTimeout, "%s did not end in time", strings.Join(e.runningNames(), ", "))
 	}
-	closed := within(ctx, func() { left = errors.Join(left, e.agent.Close(), e.stack.Close()) })
-	if !closed && left == nil {
+	closing := make(chan error, 1)
+	switch {
+	case within(ctx, func() { closing <- errors.Join(e.agent.Close(), e.stack.Close()) }):
+		left = errors.Join(left, <-closing)
+	case left == nil:
 		left = refuse("close", "", KindTimeout, "the transport did not end in time")
 	}
 	e.hub.Close()

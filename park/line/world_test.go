@@ -156,10 +156,10 @@ func (p *phone) agree(offers bool, wants sdp.Direction) {
 		first, second = second, first
 	}
 	p.at = first
-	if err := p.line.Apply(second); err != nil {
+	if err := p.conn.Apply(first); err != nil { // before anything comes that the line sends for it
 		p.t.Fatal(err)
 	}
-	if err := p.conn.Apply(first); err != nil {
+	if err := p.line.Apply(second); err != nil {
 		p.t.Fatal(err)
 	}
 }
