@@ -346,6 +346,8 @@ func (s *dialogSet) late(ctx context.Context, res *sip.Response) {
 	reason := s.reason
 	if s.winner != nil {
 		reason = CompletedElsewhere
+	} else if reason == "" {
+		reason = Abandoned
 	}
 	s.mu.Unlock()
 	if ack != nil {

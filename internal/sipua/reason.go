@@ -12,6 +12,9 @@ import (
 // CompletedElsewhere is the Reason of a CANCEL or BYE for forks that lost (RFC 3326 §3.1).
 const CompletedElsewhere = `SIP;cause=200;text="Call completed elsewhere"`
 
+// Abandoned is the Reason of a BYE that says what a CANCEL would have said, had the 2xx not been faster.
+const Abandoned = `SIP;cause=487;text="Request Terminated"`
+
 // CancelCause is a cause to end a context with: an INVITE that is given up for it is canceled with its reason, which is
 // the value of a Reason header (RFC 3326).
 type CancelCause struct{ Reason string }

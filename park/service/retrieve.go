@@ -14,7 +14,7 @@ import (
 	"offhook/park"
 )
 
-// meant is how long a retriever has to stay for his call to count as picked up.
+// meant is how long after his ACK a retriever may say that he did not mean it, for the call not to count as picked up.
 const meant = 20 * time.Millisecond
 
 var errGaveUp = errors.New("park: who picked up has gone at once")
@@ -129,8 +129,8 @@ func (s *Service) connect(ctx context.Context, p *parked, inv *sipua.Invite, by 
 	return l, nil
 }
 
-// gaveUp reports whether a retriever ends the call as soon as he has it. He wanted to cancel and the 200 was faster, so his
-// BYE follows the ACK at once (RFC 3261 §9.1); nobody has spoken yet, and the caller must not be lost for that.
+// gaveUp reports whether a retriever has canceled, and the 200 was faster: then a BYE that says so follows his ACK at once
+// (RFC 3261 §9.1, RFC 3326 §2). Nobody has spoken yet, and the caller must not be lost for that. Any other BYE ends the call.
 func (l *leg) gaveUp(ctx context.Context) bool {
 	timer := time.NewTimer(meant)
 	defer timer.Stop()
@@ -140,7 +140,8 @@ func (l *leg) gaveUp(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	case <-l.dialog.Done():
-		return true
+		end := l.dialog.End()
+		return end.Remote && end.Reason.Cause == 487
 	}
 }
 

@@ -72,6 +72,20 @@ func TestPark5_RetrieverCancels(t *testing.T) {
 	}
 }
 
+// Row 5: who hangs up soon has had the call all the same.
+func TestPark5_RetrieverHangsUpSoon(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		bob, mary, carol := w.phone("bob"), w.phone("mary"), w.phone("carol")
+		w.park(bob, mary)
+		c := carol.mustDial("701")
+		time.Sleep(meant / 4)
+		c.hangUp()
+		w.sleep(time.Second)
+		w.orbit("701", park.Quarantine)
+		w.noCalls()
+	})
+}
+
 // Row 5: a re-INVITE that crosses one of the caller's (491) is made again.
 func TestPark5_Glare(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
