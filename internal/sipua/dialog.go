@@ -146,8 +146,8 @@ func (d *Dialog) contact(to Target) *sip.ContactHeader {
 	return &sip.ContactHeader{Address: d.agent.contactFor(to), Params: params}
 }
 
-// canBeSent reports whether the other side has said that it takes requests of the method.
-func (d *Dialog) canBeSent(method sip.RequestMethod) bool {
+// CanBeSent reports whether the other side has said that it takes requests of the method.
+func (d *Dialog) CanBeSent(method sip.RequestMethod) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Contains(d.allows, string(method))

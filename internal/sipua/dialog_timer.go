@@ -123,6 +123,13 @@ func (d *Dialog) agree(res *sip.Response, we string) {
 	}
 }
 
+// HasTimer reports whether a session timer is agreed: the dialog of a peer that has vanished ends then.
+func (d *Dialog) HasTimer() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.timer.interval > 0
+}
+
 // timerHeaders ask for an interval in a request of ours. Once there is an agreement, we ask to stay the refresher if we
 // are, which in our own request is the uac (RFC 4028 §7.4).
 func (d *Dialog) timerHeaders() []sip.Header {
@@ -220,7 +227,7 @@ func (d *Dialog) refresh(ctx context.Context) {
 // refreshOnce sends UPDATE, which carries no offer, if the other side takes it, else a re-INVITE that repeats our
 // description (RFC 4028 §7.4).
 func (d *Dialog) refreshOnce(ctx context.Context) (*sip.Response, error) {
-	if _, body, _ := d.description(); len(body) == 0 || d.canBeSent(sip.UPDATE) {
+	if _, body, _ := d.description(); len(body) == 0 || d.CanBeSent(sip.UPDATE) {
 		return d.touch(ctx)
 	}
 	// When its turn comes an offer that was open may have changed what there is to repeat.

@@ -27,19 +27,11 @@ func (l *leg) stayAlert(ctx context.Context) {
 			return
 		}
 		before := heard
-		if heard = l.line.Stats().Received; heard != before || l.timed.Load() {
+		if heard = l.line.Stats().Received; heard != before || l.dialog.HasTimer() {
 			continue
 		}
 		if _, err := l.dialog.Do(ctx, sip.OPTIONS, "", nil, sip.NewHeader("Accept", body.TypeSDP)); err != nil {
 			l.s.log.Debug("a peer was asked whether it is there", "err", err)
 		}
 	}
-}
-
-// hasTimer reports whether a 2xx to our INVITE agrees to a session timer (RFC 4028 §7.2).
-func hasTimer(res *sip.Response) bool { return res.GetHeader("Session-Expires") != nil }
-
-// asksForTimer reports whether our 2xx to a request agrees to one, as it does wherever it can (RFC 4028 §9, table 2).
-func asksForTimer(req *sip.Request) bool {
-	return req.GetHeader("Session-Expires") != nil || lists(req, "Supported", "timer")
 }

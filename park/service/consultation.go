@@ -2,8 +2,6 @@ package service
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -42,21 +40,12 @@ func (s *Service) serveConsultation(ctx context.Context, inv *sipua.Invite) {
 	}
 	at := s.uri(o.Number)
 	v := view{party: park.Party{URI: at.String(), Display: "Parked at " + o.Number}, want: sdp.Both}
-	l.reserved, l.updates = o.ID, lists(inv.Request(), "Allow", "UPDATE") // RFC 3311 §4; nobody else knows l yet
+	l.reserved = o.ID // nobody else knows l yet
 	if err := l.answer(ctx, inv, v, nil, s.orbitInfo(o.Number)); err != nil {
 		return // and its end has freed the orbit, unless the caller has come before the ACK
 	}
 	s.log.Info("an orbit is reserved", "orbit", o.Number, "by", by.URI)
 	l.run(ctx)
-}
-
-// lists reports whether a request has a token in a header that is a list of them.
-func lists(req *sip.Request, header, token string) bool {
-	return slices.ContainsFunc(req.GetHeaders(header), func(h sip.Header) bool {
-		return slices.ContainsFunc(strings.Split(h.Value(), ","), func(t string) bool {
-			return strings.EqualFold(strings.TrimSpace(t), token)
-		})
-	})
 }
 
 // updateWait bounds an UPDATE that only tells something.
@@ -65,7 +54,7 @@ const updateWait = 2 * time.Second
 // committed ends the call of a parker who has transferred a caller to his orbit (RFC 3891 §3), and tells him the
 // safe-retrieve URI before, which is there only now.
 func (s *Service) committed(ctx context.Context, parker *leg, o park.Orbit) {
-	if parker.updates {
+	if parker.dialog.CanBeSent(sip.UPDATE) { // RFC 3311 §4
 		ctx, cancel := context.WithTimeout(ctx, updateWait)
 		defer cancel()
 		at := s.uri(o.Number)

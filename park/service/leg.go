@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -34,10 +33,6 @@ type leg struct {
 	party park.Party                     // who is at the other end of it; immutable once the leg is up
 	alias park.Party                     // the same as others may see it; immutable once the leg is up
 	out   chan func(ctx context.Context) // what is to be sent in the dialog, in this order
-
-	updates bool // takes UPDATE; immutable once the leg is up
-
-	timed atomic.Bool // a session timer has been agreed, as far as it went through here
 
 	dialog *sipua.Dialog // Set by up, under the service's mu; immutable from then on
 
@@ -239,11 +234,8 @@ func (l *leg) propose(ctx context.Context, v view) error {
 			}
 			return body.TypeSDP, offer, err
 		},
-		Refused: l.rollback,
-		Accepted: func(res *sip.Response) {
-			l.timed.Store(hasTimer(res))
-			taken = l.accept(res.Body(), v)
-		},
+		Refused:  l.rollback,
+		Accepted: func(res *sip.Response) { taken = l.accept(res.Body(), v) },
 	}, headers...)
 	if err != nil {
 		return err
@@ -270,7 +262,6 @@ func (l *leg) invite(ctx context.Context, opt sipua.InviteOptions, v view) error
 		if isPrivate(res) {
 			l.alias = anonymous
 		}
-		l.timed.Store(hasTimer(res))
 		l.up(d)
 		if err = l.accept(res.Body(), v); err != nil {
 			l.drop(reason(488, phrases[488]))
@@ -296,7 +287,6 @@ func (l *leg) drop(why string) {
 func (l *leg) answer(ctx context.Context, inv *sipua.Invite, v view, ready func() error, headers ...sip.Header) error {
 	inv.Dialog().SetContactParams(v.params())
 	headers = append(l.s.headers(v), headers...)
-	l.timed.Store(asksForTimer(inv.Request()))
 	l.unconfirmed = true // nobody else knows l yet
 	l.up(inv.Dialog())   // whoever gets the 200 may tell somebody to replace it before its ACK is here
 	err := l.answered(ctx, inv, v, ready, headers)

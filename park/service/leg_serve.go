@@ -87,7 +87,6 @@ func (l *leg) serve(ctx context.Context, req *sipua.Request) {
 
 // serveOffer answers a re-INVITE or UPDATE with an offer, or one that wants an offer, and lets the peer follow.
 func (l *leg) serveOffer(ctx context.Context, req *sipua.Request) error {
-	l.timed.Store(asksForTimer(req.Request))
 	if req.Method == sip.UPDATE && len(req.Body()) == 0 {
 		return nil // the dialog has answered it: it offers nothing
 	}
