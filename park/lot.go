@@ -25,7 +25,7 @@ type LotConfig struct {
 // maxOrbits bounds a lot: every search through it is linear.
 const maxOrbits = 10_000
 
-// leastLeft is what a caller gets at least after a retrieval that failed, so that somebody else can try.
+// leastLeft is what is left at least of a time that has stood still, so that somebody else can try.
 const leastLeft = 10 * time.Second
 
 // Lot is the orbits of a park service. It decides who has a call when several want it: whoever asks first under its lock.

@@ -94,7 +94,7 @@ func (l *Lot) TurnBack(now time.Time, id uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s := l.parks[id]; s != nil && s.state == Reserved && s.at.IsZero() {
-		s.at = now.Add(max(s.park.left, leastLeft))
+		s.goOn(now)
 	}
 }
 

@@ -68,7 +68,7 @@ func (l *Lot) RetrieveFailed(now time.Time, id uint64) {
 	if s == nil || !s.move(retrieveFailed) {
 		return
 	}
-	s.at = now.Add(max(s.park.left, leastLeft))
+	s.goOn(now)
 }
 
 // Unanswered says that who was rung has not answered, or could not be reached. DueNothing: the caller waits again for as

@@ -65,6 +65,9 @@ func (s *slot) move(on orbitInput) bool {
 	return outcome == fsm.Moved
 }
 
+// goOn lets the time go on that has stood still.
+func (s *slot) goOn(now time.Time) { s.at = now.Add(max(s.park.left, leastLeft)) }
+
 func (s *slot) snapshot() Orbit {
 	o := Orbit{Number: s.number, State: s.state}
 	p := s.park

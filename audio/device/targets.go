@@ -202,8 +202,8 @@ func (h *Hub) check(sel media.Selection) error {
 	return errors.Join(errs...)
 }
 
-// poll reads the list of devices, tells who watches it when it has changed, and acts on it: a card that was pulled out is left, one that
-// was selected and is there again is taken.
+// poll reads the list of devices, tells who watches it when it has changed, and acts on it: a card that was pulled out is
+// left, one that was selected and is there again is taken.
 func (h *Hub) poll(ctx context.Context, wanted []*role) {
 	k := &h.keeper
 	list, ok := h.cardsOf(ctx, h.candidates())

@@ -19,7 +19,7 @@ func (e *Env) meant(who, uri string) bool {
 	}
 	if e.Contacts != nil {
 		for _, c := range e.Contacts.All() {
-			if addressKey(c.URI) == addressKey(uri) || strings.EqualFold(c.Name, strings.TrimSpace(who)) {
+			if addressKey(c.URI) == addressKey(uri) {
 				return true
 			}
 		}
